@@ -1,0 +1,1 @@
+"""The books of a run: which chunk is whose, what is done, what failed, on disk before anyone is told."""

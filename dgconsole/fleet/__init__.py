@@ -1,0 +1,1 @@
+"""Hosts and the client processes on them."""

@@ -1,0 +1,1 @@
+"""Input files of the user, read into frozen and validated structs; every problem with file, line and key."""

@@ -1,0 +1,1 @@
+"""Snapshots turned into rows, text, rates and causes, for every face alike."""

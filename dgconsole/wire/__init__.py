@@ -1,0 +1,1 @@
+"""What console and client say to each other: messages, framing, and which message is legal when."""
