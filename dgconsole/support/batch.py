@@ -87,7 +87,7 @@ class Batch:
         for block in self.blocks:
             flat = pl.Series(np.ascontiguousarray(block.values).reshape(-1), nan_to_null=True)
             if block.words:
-                flat = flat.cast(pl.UInt32).cast(pl.Enum(list(block.words)))
+                flat = flat.cat.to(pl.Enum(list(block.words)))
             for row, name in enumerate(block.names):
                 made[name] = flat.slice(row * self.length, self.length).alias(name)
         return (made[name] for name in self.columns)

@@ -1,0 +1,43 @@
+"""Settings and spec checked against each other: a frozen plan, or every problem at once."""
+
+from msgspec import Struct
+
+
+class ColumnPlan(Struct, frozen=True):
+    """One column with the SQL type its values are made for (ingest JSON, else spec, else generator)."""
+
+    name: str
+    type: str
+
+
+class TablePlan(Struct, frozen=True, kw_only=True):
+    """One table. ``role`` is director, child, visits or plain; ``key`` is a child's column of the director's id."""
+
+    name: str
+    role: str
+    columns: tuple[ColumnPlan, ...]
+    delivered: bool
+    director: str = ""
+    key: str = ""
+    overlap: float = 0.0
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What is to be made, the same on console and clients: ``digest`` proves it."""
+
+    name: str
+    num_stripes: int
+    num_sub_stripes: int
+    edge_width: float
+    seed: int
+    visits: int
+    objects: int
+    tables: tuple[TablePlan, ...]
+    """In the order in which they are made."""
+    notices: tuple[str, ...]
+    digest: str
+    """SHA-256 (hex) over spec, .cfg, ingest JSON, pregenerated files, seed, counts, version of the values."""
+    sky_digest: str
+    """SHA-256 (hex) of the tiling's tables: a host whose math library differs is refused."""
+    parts: dict[str, str]
+    """What the digest covers, by name ("fakeGenSpec.py", "Object.cfg", "seed", ...): a resume says what differs."""

@@ -1,0 +1,92 @@
+"""What the input files come to once read: frozen structs, the same on console and client."""
+
+from msgspec import Struct
+
+
+class Dialect(Struct, frozen=True):
+    """How text lines spell their fields. Characters are single bytes (as str); None: switched off."""
+
+    delimiter: str = "\t"
+    quote: str | None = '"'
+    escape: str | None = "\\"
+    null: str = "NULL"
+
+
+class PartitionerConfig(Struct, frozen=True, kw_only=True):
+    """One table's partitioner configuration, defaults filled in and checked.
+
+    ``pos`` is (longitude field, latitude field) or None for a child by id. ``out_fields`` already holds
+    the chunk and sub-chunk columns (appended where the file does not place them). ``overlap`` is 0 without
+    ``pos``.
+    """
+
+    table: str
+    path: str
+    pos: tuple[str, str] | None
+    id: str | None
+    chunk: str
+    sub_chunk: str
+    overlap: float
+    num_stripes: int
+    num_sub_stripes: int
+    prefix: str
+    in_fields: tuple[str, ...]
+    out_fields: tuple[str, ...]
+    in_dialect: Dialect
+    out_dialect: Dialect
+
+
+class HostConfig(Struct, frozen=True, kw_only=True):
+    """One host of hosts.yml with the defaults applied. ``workdir`` None: work/ in the run directory."""
+
+    name: str
+    launcher: str = "local"
+    clients: int = 1
+    workdir: str | None = None
+    python: str | None = None
+    setup: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+
+
+class TextFile(Struct, frozen=True):
+    """An input file as read: its name (no folders), where it came from, its content."""
+
+    name: str
+    path: str
+    data: bytes
+
+
+class IngestTable(Struct, frozen=True, kw_only=True):
+    """One table of the ingest JSON: what the plan checks and what types the columns have."""
+
+    table: str
+    path: str
+    is_partitioned: bool
+    is_director: bool
+    columns: tuple[tuple[str, str], ...]
+    """(name, SQL type) in order."""
+    raw: dict[str, object]
+
+
+class RunSettings(Struct, frozen=True, kw_only=True):
+    """serverCfg.yml and all files it names, read and checked one by one (the plan checks them together)."""
+
+    path: str
+    name: str
+    """Database name, else the spec's name without its extension."""
+    seed: int
+    visits: int
+    objects: int
+    transaction_size: int
+    chunks: str | None
+    server_port: int | None
+    spec: TextFile
+    partitioners: tuple[PartitionerConfig, ...]
+    partitioner_files: tuple[TextFile, ...]
+    ingest_kind: str
+    ingest_tables: tuple[IngestTable, ...]
+    ingest_database: dict[str, object] | None
+    ingest_files: tuple[TextFile, ...]
+    pregenerated_dir: str | None
+    secrets: dict[str, str] = {}
+    """Dotted key -> value; never written to disk, never sent."""

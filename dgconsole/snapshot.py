@@ -1,0 +1,349 @@
+"""What crosses between a session and its faces: snapshots, commands, log lines; no live objects.
+
+Everything here could go over a socket. A face pulls; a session never calls a face.
+"""
+
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class ChunkState(StrEnum):
+    """Stored states of a chunk; the order of the members is the code used in ``ChunkStates``."""
+
+    PENDING = "pending"
+    ASSIGNED = "assigned"
+    DELIVERED = "delivered"
+    COMPLETED = "completed"
+    LIMBO = "limbo"
+    RETRYING = "retrying"
+    """Shown, not stored: pending after a failed attempt."""
+
+
+CHUNK_STATES: tuple[ChunkState, ...] = tuple(ChunkState)
+
+
+class RunState(StrEnum):
+    """What the run as a whole is doing."""
+
+    PLANNING = "planning"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    ENDED = "ended"
+
+
+class ClientState(StrEnum):
+    """What one client is doing, as CONSOLE's table of signs names it."""
+
+    STARTING = "starting"
+    WORKING = "working"
+    IDLE = "idle"
+    SILENT = "silent"
+    GAVE_UP = "gave up"
+    LOST = "lost"
+    REFUSED = "refused"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    DONE = "done"
+
+
+class Counts(Struct, frozen=True):
+    """Chunks by state. ``pending`` includes ``retrying``; ``in_work`` is assigned + delivered."""
+
+    total: int = 0
+    pending: int = 0
+    retrying: int = 0
+    assigned: int = 0
+    delivered: int = 0
+    completed: int = 0
+    limbo: int = 0
+
+    @property
+    def in_work(self) -> int:
+        return self.assigned + self.delivered
+
+
+class ClientRow(Struct, frozen=True, kw_only=True):
+    """One client. ``last_word`` is seconds since it was last heard; ``chunk`` -1 when it has none."""
+
+    name: str
+    host: str
+    state: ClientState
+    chunk: int = -1
+    stage: str = ""
+    fraction: float = 0.0
+    done: int = 0
+    failed: int = 0
+    rows: int = 0
+    bytes: int = 0
+    rows_per_second: float = 0.0
+    bytes_per_second: float = 0.0
+    last_word: float | None = None
+    pid: int = 0
+    reason: str = ""
+    cpu: float | None = None
+    rss: int | None = None
+
+
+class HostRow(Struct, frozen=True, kw_only=True):
+    """One host; ``state`` is a word of the host life cycle; ``mend`` says what a person can do."""
+
+    name: str
+    launcher: str
+    state: str
+    reason: str = ""
+    mend: str = ""
+
+
+class Cause(Struct, frozen=True, kw_only=True):
+    """Chunks in limbo that share one cause (numbers and paths folded)."""
+
+    text: str
+    fault: str
+    count: int
+    chunks: tuple[int, ...]
+    """The ids, all of them up to 10,000."""
+    hosts: tuple[str, ...]
+
+
+class Notice(Struct, frozen=True):
+    """Something a person should know: a plan notice, a paused run, a full disk. ``key`` mends it, if any."""
+
+    text: str
+    key: str = ""
+    level: str = "warning"
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """The whole of a run at one moment; small whatever the size of the sky."""
+
+    revision: int
+    name: str
+    run_dir: str
+    state: RunState
+    wall: float
+    """When this was made (epoch seconds)."""
+    started: float
+    """Epoch seconds when this session began to hand out."""
+    elapsed: float
+    """Seconds this session has been running (or ran, when ended)."""
+    counts: Counts
+    rows: int = 0
+    overlap_rows: int = 0
+    bytes: int = 0
+    """Of completed chunks, over all sessions of this run directory."""
+    session_completed: int = 0
+    """Chunks completed by this session."""
+    partial_sky: bool = False
+    """The targets are a part of the tiling."""
+    clients: tuple[ClientRow, ...] = ()
+    hosts: tuple[HostRow, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    log_end: int = 0
+    """Number of the next log line."""
+    verdict: str = ""
+    """One line on how the run ended, once it has."""
+    exit_status: int | None = None
+
+
+class ChunkTable(Struct, frozen=True, kw_only=True):
+    """What does not change about the targets, in id order. Little-endian arrays as bytes."""
+
+    count: int
+    ids: bytes
+    """int32, the chunk ids ascending."""
+    boxes: bytes
+    """float64, shape (count, 4): ra_min, ra_max, dec_min, dec_max in degrees."""
+
+
+class ChunkStates(Struct, frozen=True, kw_only=True):
+    """States of all targets at a revision, in the order of ``ChunkTable``. Arrays as bytes."""
+
+    revision: int
+    states: bytes
+    """uint8 index into CHUNK_STATES."""
+    attempts: bytes
+    """uint8 attempts used."""
+    clients: bytes
+    """int32 index into ``client_names`` of the client that has or last had it; -1 none."""
+    client_names: tuple[str, ...]
+    client_hosts: tuple[str, ...]
+    rows: bytes
+    """int64 rows delivered (0 until completed)."""
+    seconds: bytes
+    """float32 seconds of the completed attempt."""
+
+
+class AttemptRow(Struct, frozen=True, kw_only=True):
+    """One attempt at one chunk; times in epoch seconds."""
+
+    attempt: int
+    client: str
+    host: str
+    started: float
+    ended: float | None
+    outcome: str
+    fault: str = ""
+    error: str = ""
+    rows: int = 0
+    overlap_rows: int = 0
+    bytes: int = 0
+    stages: dict[str, float] = {}
+
+
+class ChunkHistory(Struct, frozen=True, kw_only=True):
+    """Everything known about one chunk."""
+
+    chunk: int
+    state: ChunkState
+    retry_at: float | None
+    attempts: tuple[AttemptRow, ...]
+
+
+class LogLine(Struct, frozen=True):
+    """One numbered line. ``source`` is a client's name, a host's, or "console"."""
+
+    number: int
+    wall: float
+    source: str
+    level: str
+    text: str
+
+
+class LogPage(Struct, frozen=True):
+    """Lines from ``first`` on; ``lost`` lines before them are no longer in the ring."""
+
+    lines: tuple[LogLine, ...]
+    lost: int
+    end: int
+
+
+class ReportRow(Struct, frozen=True, kw_only=True):
+    """One target chunk as report.csv has it; times ISO 8601 UTC, empty where there is none."""
+
+    chunk_id: int
+    state: str
+    attempts: int
+    client: str
+    host: str
+    started_at: str
+    finished_at: str
+    seconds: float | None
+    rows: int
+    overlap_rows: int
+    bytes: int
+    error: str
+
+
+class Total(Struct, frozen=True, kw_only=True):
+    """One line of the report's totals: a host, a client, a table or a stage."""
+
+    name: str
+    chunks: int = 0
+    failed: int = 0
+    rows: int = 0
+    overlap_rows: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """The totals of a run."""
+
+    verdict: str
+    counts: Counts
+    elapsed: float
+    hosts: tuple[Total, ...]
+    clients: tuple[Total, ...]
+    tables: tuple[Total, ...]
+    stages: tuple[Total, ...]
+    slowest: tuple[ReportRow, ...]
+    problems: tuple[ReportRow, ...]
+    """Limbo chunks, up to 1,000."""
+    causes: tuple[Cause, ...]
+
+
+# ---- commands: what a face may ask of a session
+
+
+class Command(Struct, frozen=True, tag=True):
+    """The base of all commands."""
+
+
+class Pause(Command, frozen=True):
+    """Stop handing out; chunks in hand go on."""
+
+
+class Resume(Command, frozen=True):
+    """Hand out again (also after a full disk)."""
+
+
+class Retry(Command, frozen=True):
+    """Put these limbo chunks back to pending with fresh attempts."""
+
+    chunks: tuple[int, ...]
+
+
+class RetryAll(Command, frozen=True):
+    """All limbo chunks, and start again the clients that gave up or were lost."""
+
+
+class AddClient(Command, frozen=True):
+    """One more client on this host."""
+
+    host: str
+
+
+class StopClient(Command, frozen=True):
+    """Stop this client after the chunk in hand."""
+
+    client: str
+
+
+class DrainHost(Command, frozen=True):
+    """Stop all clients of this host after the chunks in hand."""
+
+    host: str
+
+
+class Quit(Command, frozen=True):
+    """End the session: after the chunks in hand, or (``now``) at once; they go back to pending."""
+
+    now: bool
+
+
+class Export(Command, frozen=True):
+    """Write report.csv to this path (on the session's machine); refuses to overwrite unless told."""
+
+    path: str
+    overwrite: bool = False
+
+
+class Reply(Struct, frozen=True):
+    """Answer to a command: one line for people."""
+
+    ok: bool
+    text: str = ""
+
+
+class SessionHandle(Protocol):
+    """All that a face knows of a session. Every call may cross a socket, so every call is awaited."""
+
+    async def snapshot(self) -> Snapshot: ...
+
+    async def chunk_table(self) -> ChunkTable: ...
+
+    async def chunk_states(self, since: int) -> ChunkStates | None:
+        """None when nothing changed after revision ``since``."""
+
+    async def chunk_history(self, chunk: int) -> ChunkHistory | None: ...
+
+    async def logs(self, after: int, limit: int) -> LogPage:
+        """Lines numbered ``after`` and up."""
+
+    async def report(self) -> Report: ...
+
+    async def command(self, command: Command) -> Reply: ...

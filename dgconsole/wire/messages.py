@@ -1,0 +1,186 @@
+"""The messages between console and client: msgspec tagged structs, frozen, with limits at the edge.
+
+Order: Hello -> Welcome (or Refused) -> BundleFile... -> BundleEnd -> Ready (or GiveUp) -> Ask -> Assign
+-> Progress... -> Completed | Failed (-> Settled) -> Ask ... -> NoMore -> Bye. Ping and Pong at any time after
+Welcome; the coordinator may say Stop at any time after Welcome.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from dgconsole.support.errors import Fault
+
+PROTOCOL = 1
+"""Raised when a message changes its meaning; both ends must agree."""
+
+Name = Annotated[str, Meta(max_length=255)]
+Text = Annotated[str, Meta(max_length=20_000)]
+Count = Annotated[int, Meta(ge=0, le=2**62)]
+ChunkId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+AttemptNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class Message(Struct, frozen=True, array_like=True, tag=True):
+    """The base of all messages."""
+
+
+class TableFigures(Struct, frozen=True, array_like=True):
+    """What one delivered table of one chunk came to: rows and bytes of both files, seconds by stage."""
+
+    table: Name
+    rows: Count
+    overlap_rows: Count
+    bytes: Count
+    seconds: dict[str, float]
+
+
+class Figures(Struct, frozen=True, array_like=True):
+    """What one chunk came to. ``seconds`` is by stage over all tables: generate, partition, deliver."""
+
+    tables: tuple[TableFigures, ...]
+    seconds: dict[str, float]
+
+
+# ---- client -> coordinator
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    """First word of a client. ``name`` is the one the fleet gave it, or empty: the coordinator gives one."""
+
+    token: Name
+    protocol: int
+    version: Name
+    name: Name
+    host: Name
+    pid: Count
+
+
+class Ready(Message, frozen=True, tag="ready"):
+    """The bundle is whole and the plan was built from it; the digests must agree with the coordinator's."""
+
+    plan_digest: Name
+    sky_digest: Name
+
+
+class Ask(Message, frozen=True, tag="ask"):
+    """The client wants up to ``count`` chunks."""
+
+    count: Annotated[int, Meta(ge=1, le=10_000)]
+
+
+class Progress(Message, frozen=True, tag="progress"):
+    """Where the chunk in hand stands. ``rows`` and ``bytes`` are written so far."""
+
+    chunk: ChunkId
+    attempt: AttemptNumber
+    stage: Name
+    fraction: Annotated[float, Meta(ge=0.0, le=1.0)]
+    rows: Count
+    bytes: Count
+
+
+class Ping(Message, frozen=True, tag="ping"):
+    """Heartbeat; ``progress`` counts batches done since the start, so that a stall shows."""
+
+    number: Count
+    progress: Count
+
+
+class Completed(Message, frozen=True, tag="completed"):
+    """The chunk's files are whole and fsynced under this attempt's names."""
+
+    chunk: ChunkId
+    attempt: AttemptNumber
+    figures: Figures
+
+
+class Failed(Message, frozen=True, tag="failed"):
+    """The attempt failed; ``text`` is one line for people, ``details`` may be a traceback for the log."""
+
+    chunk: ChunkId
+    attempt: AttemptNumber
+    fault: Fault
+    stage: Name
+    text: Text
+    details: Text = ""
+
+
+class GiveUp(Message, frozen=True, tag="giveup"):
+    """The client is in serious difficulty of its own: it has reported what it completed and leaves."""
+
+    fault: Fault
+    text: Text
+
+
+class Bye(Message, frozen=True, tag="bye"):
+    """The client leaves in good order; chunks in its hand (if any) go back without blame."""
+
+
+# ---- coordinator -> client
+
+
+class Welcome(Message, frozen=True, tag="welcome"):
+    """The client is known as ``name``; ``host`` is the name for reports; the lease in seconds."""
+
+    name: Name
+    host: Name
+    heartbeat: float
+    lease: float
+    files: Count
+
+
+class Refused(Message, frozen=True, tag="refused"):
+    """The client may not take part; the connection ends."""
+
+    reason: Text
+
+
+class BundleFile(Message, frozen=True, tag="file"):
+    """A piece of one file of the bundle; ``kind`` is spec, partitioner, ingest, pregenerated or plan.
+
+    ``name`` is a plain file name. A file comes in pieces of at most 512 KiB, the last with ``last``.
+    """
+
+    kind: Name
+    name: Name
+    data: Annotated[bytes, Meta(max_length=524_288)]
+    last: bool
+
+
+class BundleEnd(Message, frozen=True, tag="end"):
+    """All files were sent."""
+
+
+class Assign(Message, frozen=True, tag="assign"):
+    """Chunks to make, with their attempt numbers. Empty: nothing to hand out now, wait for the next."""
+
+    chunks: tuple[tuple[ChunkId, AttemptNumber], ...]
+
+
+class Settled(Message, frozen=True, tag="settled"):
+    """The report on this attempt is on disk; ``accepted`` is False for a late or fenced one."""
+
+    chunk: ChunkId
+    attempt: AttemptNumber
+    accepted: bool
+
+
+class Pong(Message, frozen=True, tag="pong"):
+    """Answer to a Ping: the coordinator is alive."""
+
+    number: Count
+
+
+class NoMore(Message, frozen=True, tag="nomore"):
+    """The run needs nothing more of this client."""
+
+
+class Stop(Message, frozen=True, tag="stop"):
+    """End: after the chunk in hand (``now`` False) or at once, giving back what is in hand."""
+
+    now: bool
+
+
+FromClient = Hello | Ready | Ask | Progress | Ping | Completed | Failed | GiveUp | Bye
+FromCoordinator = Welcome | Refused | BundleFile | BundleEnd | Assign | Settled | Pong | NoMore | Stop
