@@ -11,7 +11,7 @@ _SLACK = 1e-11
 
 
 def chunks_intersecting(tiling: Tiling, ra_lo: float, ra_hi: float, dec_lo: float, dec_hi: float) -> Ints:
-    """The chunks whose boxes meet the closed box (degrees), touching included; int32 ids, ascending.
+    """The chunks whose boxes meet the closed box (degrees) or touch it; int32 ids, ascending.
 
     ``ra_hi`` may pass 360 and ``ra_lo`` 0 for a box across right ascension 0; 360 degrees or more between
     them are the full circle. Declinations beyond a pole mean the pole.
@@ -23,7 +23,8 @@ def chunks_intersecting(tiling: Tiling, ra_lo: float, ra_hi: float, dec_lo: floa
     """
     if not all(map(math.isfinite, (ra_lo, ra_hi, dec_lo, dec_hi))) or ra_lo > ra_hi or dec_lo > dec_hi:
         raise ValueError(f"ra {ra_lo} to {ra_hi}, dec {dec_lo} to {dec_hi} is no box: limits must ascend")
-    south, north = max(dec_lo, -90.0), min(dec_hi, 90.0)
+    south, north = max(dec_lo, -90.0) - _SLACK, min(dec_hi, 90.0) + _SLACK
+    west, east = ra_lo - _SLACK, ra_hi + _SLACK
     if south > north:
         return np.empty(0, np.int32)
     stripes = tiling.num_stripes
@@ -32,8 +33,8 @@ def chunks_intersecting(tiling: Tiling, ra_lo: float, ra_hi: float, dec_lo: floa
     for stripe in np.flatnonzero((edges[:-1] <= north) & (edges[1:] >= south)).tolist():
         pieces = int(tiling.chunks_per_stripe[stripe])
         # Upper limits belong to the next chunk; the one before touches the box from the west.
-        first, last = math.ceil(ra_lo * pieces / 360.0) - 1, math.floor(ra_hi * pieces / 360.0)
-        full = ra_hi - ra_lo >= 360.0 or last - first + 1 >= pieces
+        first, last = math.ceil(west * pieces / 360.0) - 1, math.floor(east * pieces / 360.0)
+        full = east - west >= 360.0 or last - first + 1 >= pieces
         chunks = np.arange(pieces) if full else np.unique(np.arange(first, last + 1) % pieces)
         found.append(chunks + 2 * stripes * stripe)
     ids: Ints = np.concatenate(found).astype(np.int32)
@@ -44,8 +45,8 @@ def chunks_within(tiling: Tiling, chunk_id: int, radius: float) -> Ints:
     """The chunks that come within ``radius`` degrees of a chunk, itself included; int32 ids, ascending.
 
     None is missed. The chunk's box is widened by the radius in declination and in right ascension by
-    asin(sin r / cos dec), the reach of a circle around its point nearest to a pole; at the corners of the
-    widened box a chunk may be named that is up to 1.5 times as far (more where a pole is near).
+    asin(sin r / cos dec), the reach of a circle around its point nearest to a pole; beyond the corners of
+    the chunk it names some that are a little farther away.
 
     Raises
     ------
@@ -55,14 +56,13 @@ def chunks_within(tiling: Tiling, chunk_id: int, radius: float) -> Ints:
     box = tiling.chunk_box(chunk_id)
     if not 0.0 <= radius < math.inf:
         raise ValueError(f"the radius is {radius} degrees; it must be a number from 0")
-    reach = radius + _SLACK
     far = max(abs(box.dec_min), abs(box.dec_max))
-    if far + reach >= 90.0:
+    if far + radius >= 90.0:
         widened = 180.0
     else:
-        widened = DEGREES * math.asin(min(math.sin(reach * RADIANS) / math.cos(far * RADIANS), 1.0)) + _SLACK
+        widened = DEGREES * math.asin(min(math.sin(radius * RADIANS) / math.cos(far * RADIANS), 1.0))
     return chunks_intersecting(
-        tiling, box.ra_min - widened, box.ra_max + widened, box.dec_min - reach, box.dec_max + reach
+        tiling, box.ra_min - widened, box.ra_max + widened, box.dec_min - radius, box.dec_max + radius
     )
 
 

@@ -201,8 +201,9 @@ class Overlap:
             first, last = math.floor(west * pieces / 360.0), math.floor(east * pieces / 360.0)
             near = np.arange(pieces) if last - first + 1 >= pieces else np.unique(np.arange(first, last + 1) % pieces)
             found.append(near + other * 2 * tiling.num_stripes)
-        ids: Ints = np.concatenate(found).astype(np.int32)
-        return ids[ids != chunk_id]
+        ids = np.concatenate(found).astype(np.int32)
+        others: Ints = ids[ids != chunk_id]
+        return others
 
     def reach(self, chunk_id: int, of: int) -> list[Reach]:
         """The parts of the box of chunk ``of`` that hold all its rows with a copy in ``chunk_id``.
