@@ -5,6 +5,7 @@ Order: Hello -> Welcome (or Refused) -> BundleFile... -> BundleEnd -> Ready (or 
 Welcome; the coordinator may say Stop at any time after Welcome.
 """
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -16,9 +17,23 @@ PROTOCOL = 1
 
 Name = Annotated[str, Meta(max_length=255)]
 Text = Annotated[str, Meta(max_length=20_000)]
-Count = Annotated[int, Meta(ge=0, le=2**62)]
+Count = Annotated[int, Meta(ge=0, le=2**48)]
+"""Small enough that sums over tables and chunks stay within 64 bits."""
+Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
+"""Neither NaN nor infinite: it goes into the ledger."""
 ChunkId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 AttemptNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class Role(StrEnum):
+    """The two ends of a connection."""
+
+    CLIENT = "client"
+    COORDINATOR = "coordinator"
+
+    @property
+    def other(self) -> "Role":
+        return Role.COORDINATOR if self is Role.CLIENT else Role.CLIENT
 
 
 class Message(Struct, frozen=True, array_like=True, tag=True):
@@ -32,14 +47,14 @@ class TableFigures(Struct, frozen=True, array_like=True):
     rows: Count
     overlap_rows: Count
     bytes: Count
-    seconds: dict[str, float]
+    seconds: dict[Name, Seconds]
 
 
 class Figures(Struct, frozen=True, array_like=True):
     """What one chunk came to. ``seconds`` is by stage over all tables: generate, partition, deliver."""
 
     tables: tuple[TableFigures, ...]
-    seconds: dict[str, float]
+    seconds: dict[Name, Seconds]
 
 
 # ---- client -> coordinator
