@@ -51,11 +51,15 @@ class PeerError(DgError):
 
 
 class HostError(DgError):
-    """A host cannot be used: ``reason`` says what is so, ``mend`` what to do. That host is set aside."""
+    """A host cannot be used: ``reason`` says what is so, ``mend`` what to do.
 
-    def __init__(self, reason: str, mend: str = "") -> None:
+    ``hopeless``: trying again by itself would fail the same way, so the host is set aside at once.
+    """
+
+    def __init__(self, reason: str, mend: str = "", *, hopeless: bool = False) -> None:
         self.reason = reason
         self.mend = mend
+        self.hopeless = hopeless
         super().__init__(f"{reason}. {mend}" if mend else reason)
 
 

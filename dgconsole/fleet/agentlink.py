@@ -1,0 +1,102 @@
+"""One connection to one host agent: start it, hear its hello, then orders out and events in."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable
+from typing import TypeVar
+
+import msgspec
+
+from dgconsole.fleet.frames import BOOTSTRAP, AnyEvent, HelloAgent, Order, agent_source, decode, encode
+from dgconsole.fleet.launchers.channel import Channel, Launcher
+from dgconsole.settings.structs import HostConfig
+from dgconsole.support.errors import HostError
+
+MAX_NOISE = 64 * 1024
+MAX_LINE = 64 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class AgentLink:
+    """A running agent. ``hello`` is what it said of its host."""
+
+    def __init__(self, channel: Channel, hello: HelloAgent, rest: bytes) -> None:
+        self._channel = channel
+        self._rest = rest
+        self.hello = hello
+
+    @classmethod
+    async def open(
+        cls, launcher: Launcher, host: HostConfig, python: str, *, lease: float, patience: float
+    ) -> "AgentLink":
+        """Send the agent and wait for its hello; whatever a shell prints before it is passed over.
+
+        HostError names the phase (connect or hello) that failed or ran out of time.
+        """
+        nonce = "dgconsole-agent-" + secrets.token_hex(16)
+        argv = (python, "-u", "-c", BOOTSTRAP, nonce, f"{lease:g}")
+        channel = await _within(patience, "connect", launcher(host, argv))
+        try:
+            source = agent_source()
+            channel.write(b"%d\n" % len(source) + source)
+            hello, rest = await _within(patience, "hello", _hear_hello(channel, nonce.encode()))
+        except BaseException:
+            channel.kill()
+            await channel.close()
+            raise
+        return cls(channel, hello, rest)
+
+    def send(self, order: Order) -> None:
+        self._channel.write(encode(order))
+
+    async def events(self) -> AsyncIterator[tuple[AnyEvent, ...]]:
+        """Events as they come, all of one read together; ends with the agent. HostError on a line that is none."""
+        buffer = self._rest
+        while True:
+            *lines, buffer = buffer.split(b"\n")
+            try:
+                events = tuple(decode(line) for line in lines if line)
+            except msgspec.DecodeError as error:
+                raise HostError(f"the host agent said something that is no event: {error}") from error
+            if events:
+                yield events
+            data = await self._channel.read()
+            if not data:
+                return
+            buffer += data
+            if len(buffer) > MAX_LINE:
+                raise HostError("the host agent sent a line without end")
+
+    async def close(self, patience: float) -> None:
+        """Close the agent's stdin, which ends it and its clients; kill it when that takes too long."""
+        try:
+            await asyncio.wait_for(self._channel.close(), patience)
+        except TimeoutError:
+            self._channel.kill()
+            await self._channel.close()
+
+
+async def _hear_hello(channel: Channel, nonce: bytes) -> tuple[HelloAgent, bytes]:
+    noise = b""
+    mark = b"\n" + nonce + b" "
+    while True:
+        data = await channel.read()
+        noise += data
+        start = noise.find(mark)
+        end = noise.find(b"\n", start + len(mark)) if start >= 0 else -1
+        if end >= 0:
+            hello = decode(noise[start + len(mark) : end].strip())
+            assert isinstance(hello, HelloAgent)
+            return hello, noise[end + 1 :]
+        if not data or len(noise) > MAX_NOISE:
+            said = [*noise.decode("utf-8", "replace").split("\n")[:20], await channel.noise()]
+            text = "; ".join(part.strip() for part in said if part.strip()) or "nothing"
+            raise HostError(f"no hello from the host agent; the host said: {text}")
+
+
+async def _within(seconds: float, phase: str, doing: Awaitable[T]) -> T:
+    try:
+        return await asyncio.wait_for(doing, seconds)
+    except TimeoutError:
+        raise HostError(f"no end of phase {phase!r} within {seconds:g} s") from None

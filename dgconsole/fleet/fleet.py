@@ -1,0 +1,95 @@
+"""The fleet: an agent on every host, clients under each, started, watched, restarted and ended."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from dgconsole import __version__
+from dgconsole.fleet.hostrunner import HostRunner, Process
+from dgconsole.fleet.wiring import Log, OnClientExit, OnHostChange, Timing, Wiring
+from dgconsole.settings.structs import HostConfig
+from dgconsole.snapshot import HostRow
+
+
+class Fleet:
+    """All hosts of a run, made inside a running event loop; ``stop`` returns when all has ended."""
+
+    def __init__(
+        self,
+        hosts: Sequence[HostConfig],
+        *,
+        run_dir: Path,
+        server: str,
+        token: str,
+        log: Log,
+        on_client_exit: OnClientExit,
+        on_host_change: OnHostChange,
+        timing: Timing = Timing(),  # noqa: B008 - frozen
+    ) -> None:
+        wiring = Wiring(
+            work_root=run_dir / "work",
+            server=server,
+            token=token,
+            version=__version__,
+            log=log,
+            on_client_exit=on_client_exit,
+            on_host_change=on_host_change,
+            timing=timing,
+        )
+        self._runners = {host.name: HostRunner(host, wiring) for host in hosts}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._grace = timing.grace
+
+    def client_names(self) -> list[tuple[str, str]]:
+        """(client, host) of every client that was asked for so far."""
+        return [(p.name, host) for host, runner in self._runners.items() for p in runner.processes.values()]
+
+    def start(self) -> None:
+        """Connect to every host and start its clients, all at the same time."""
+        self._tasks = [asyncio.create_task(r.run(), name=f"host {name}") for name, r in self._runners.items()]
+
+    async def stop(self, grace: float | None = None) -> None:
+        """TERM to every client, KILL after ``grace`` seconds; returns when no agent is left."""
+        for runner in self._runners.values():
+            runner.stop(self._grace if grace is None else grace)
+        await asyncio.gather(*self._tasks)
+
+    def hosts(self) -> tuple[HostRow, ...]:
+        return tuple(runner.row() for runner in self._runners.values())
+
+    def processes(self) -> tuple[Process, ...]:
+        """Every client process, running or not; read only."""
+        return tuple(p for runner in self._runners.values() for p in runner.processes.values())
+
+    def alive(self) -> bool:
+        """Whether any client runs, is being started, or will be started again by itself."""
+        return any(runner.alive() for runner in self._runners.values())
+
+    def add_client(self, host: str) -> str:
+        """One more client on ``host``; its name."""
+        return self._runners[host].add_client()
+
+    def end_client(self, client: str, grace: float | None = None) -> None:
+        """TERM to one client, KILL after ``grace`` seconds; it is not started again."""
+        self._runner_of(client).end_client(client, self._grace if grace is None else grace)
+
+    def kill_client(self, client: str) -> None:
+        """KILL one client; it is started again like any that vanished."""
+        self._runner_of(client).kill_client(client)
+
+    def restart_ended(self) -> list[tuple[str, str]]:
+        """Start again, with fresh tries, the clients that gave up, were lost or refused; (client, host) of each."""
+        return [pair for runner in self._runners.values() for pair in runner.restart_ended()]
+
+    def drain(self, host: str) -> None:
+        """Start nothing more on ``host``; it ends when its clients have."""
+        self._runners[host].drain()
+
+    def host_names(self) -> tuple[str, ...]:
+        return tuple(self._runners)
+
+    def _runner_of(self, client: str) -> HostRunner:
+        for runner in self._runners.values():
+            if client in runner.processes:
+                return runner
+        raise KeyError(client)

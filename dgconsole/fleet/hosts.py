@@ -1,0 +1,80 @@
+"""The life of a host as a table: which state follows which event; pure."""
+
+from enum import StrEnum
+
+from dgconsole.support.errors import BugError
+
+
+class HostState(StrEnum):
+    """Where a host stands."""
+
+    QUEUED = "queued"
+    CONNECTING = "connecting"
+    """The agent is being started and the host prepared."""
+    UP = "up"
+    BACKING_OFF = "backing off"
+    """The agent was lost; it is started again after a wait."""
+    SET_ASIDE = "set aside"
+    """Cannot be used until a person mends it."""
+    DRAINING = "draining"
+    """Its clients finish what they have; no new ones start."""
+    ENDED = "ended"
+
+
+class HostEvent(StrEnum):
+    """What can happen to a host."""
+
+    CONNECT = "connect"
+    PREPARED = "prepared"
+    LOST = "lost"
+    """The agent went away, and there are tries left."""
+    HOPELESS = "hopeless"
+    """It cannot work like this, or the tries are used up."""
+    DRAIN = "drain"
+    END = "end"
+
+
+TRANSITIONS: dict[HostState, dict[HostEvent, HostState]] = {
+    HostState.QUEUED: {
+        HostEvent.CONNECT: HostState.CONNECTING,
+        HostEvent.END: HostState.ENDED,
+    },
+    HostState.CONNECTING: {
+        HostEvent.PREPARED: HostState.UP,
+        HostEvent.LOST: HostState.BACKING_OFF,
+        HostEvent.HOPELESS: HostState.SET_ASIDE,
+        HostEvent.END: HostState.ENDED,
+    },
+    HostState.UP: {
+        HostEvent.LOST: HostState.BACKING_OFF,
+        HostEvent.HOPELESS: HostState.SET_ASIDE,
+        HostEvent.DRAIN: HostState.DRAINING,
+        HostEvent.END: HostState.ENDED,
+    },
+    HostState.BACKING_OFF: {
+        HostEvent.CONNECT: HostState.CONNECTING,
+        HostEvent.HOPELESS: HostState.SET_ASIDE,
+        HostEvent.END: HostState.ENDED,
+    },
+    HostState.SET_ASIDE: {
+        HostEvent.CONNECT: HostState.CONNECTING,
+        HostEvent.END: HostState.ENDED,
+    },
+    HostState.DRAINING: {
+        HostEvent.END: HostState.ENDED,
+    },
+    HostState.ENDED: {},
+}
+
+
+def after(state: HostState, event: HostEvent) -> HostState:
+    """The state that follows; BugError where the table has no such step."""
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise BugError(f"a host that is {state} cannot meet {event}") from None
+
+
+def wait_before(attempt: int, *, first: float = 1.0, most: float = 60.0) -> float:
+    """Seconds before the ``attempt``-th try again (from 1): doubling from ``first`` up to ``most``."""
+    return min(most, first * 2.0 ** (attempt - 1))

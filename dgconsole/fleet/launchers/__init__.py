@@ -1,0 +1,1 @@
+"""Ways to reach a host: each opens a channel to a Python that runs the host agent there."""

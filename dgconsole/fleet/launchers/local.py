@@ -1,0 +1,67 @@
+"""The launcher for this machine: the agent over plain pipes, in a session of its own."""
+
+import asyncio
+import contextlib
+from collections import deque
+
+from dgconsole.settings.structs import HostConfig
+from dgconsole.support.errors import HostError
+
+READ = 1 << 18
+NOISE_LINES = 20
+
+
+class LocalChannel:
+    """An agent that is a child of this process; a signal to our terminal's group does not reach it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._said: deque[str] = deque(maxlen=NOISE_LINES)
+        self._listening = asyncio.create_task(self._listen(process.stderr))
+
+    async def _listen(self, stderr: asyncio.StreamReader) -> None:
+        while line := await stderr.readline():
+            self._said.append(line.decode("utf-8", "replace").rstrip())
+
+    def write(self, data: bytes) -> None:
+        if not self._stdin.is_closing():
+            self._stdin.write(data)
+
+    async def read(self) -> bytes:
+        return await self._stdout.read(READ)
+
+    async def noise(self) -> str:
+        await self._listening
+        return "; ".join(self._said)
+
+    async def close(self) -> None:
+        self._stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await self._stdin.wait_closed()
+        await self._process.wait()
+        await self._listening
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+
+async def open_local(host: HostConfig, argv: tuple[str, ...]) -> LocalChannel:
+    """Start ``argv`` on this machine."""
+    pipe = asyncio.subprocess.PIPE
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+    except OSError as error:
+        raise HostError(
+            f"{argv[0]} cannot be started: {error.strerror}",
+            f"Set hosts.{host.name}.python to a Python that exists.",
+            hopeless=True,
+        ) from error
+    return LocalChannel(process)

@@ -1,0 +1,40 @@
+"""What every host runner needs of its surroundings: addresses, time limits, and whom to tell."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from dgconsole.fleet.clients import ClientEnd
+from dgconsole.fleet.hosts import HostState
+
+Log = Callable[[str, str, str], None]
+"""(source, level, text)."""
+OnClientExit = Callable[[str, str, ClientEnd, bool], None]
+"""(client, host, how it ended, whether it will be started again)."""
+OnHostChange = Callable[[str, HostState, str], None]
+"""(host, its new state, reason)."""
+
+
+class Timing(Struct, frozen=True):
+    """Time limits in seconds; tests make them small."""
+
+    connect: float = 10.0
+    prepare: float = 300.0
+    ping: float = 5.0
+    lease: float = 30.0
+    first_wait: float = 1.0
+    grace: float = 5.0
+
+
+class Wiring(Struct, frozen=True, kw_only=True):
+    """``server`` is the address that clients are given; ``work_root`` the default parent of workdirs."""
+
+    work_root: Path
+    server: str
+    token: str
+    version: str
+    log: Log
+    on_client_exit: OnClientExit
+    on_host_change: OnHostChange
+    timing: Timing

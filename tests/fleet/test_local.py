@@ -1,0 +1,202 @@
+"""The local launcher and the host agent: clients start, are heard, are restarted, and never outlive anything."""
+
+import asyncio
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from dgconsole.fleet.clients import EndKind
+from dgconsole.fleet.hosts import HostState
+from dgconsole.settings.structs import HostConfig
+
+TALKS = """
+import os, sys
+print("INFO token", sys.stdin.readline().strip())
+print("WARNING cwd", os.getcwd())
+print("argv", sys.argv[1:])
+print("threads", os.environ["POLARS_MAX_THREADS"], os.environ.get("COLOUR"))
+sys.stdin.read()
+"""
+WAITS = "import sys\nsys.stdin.readline()\nprint('up', flush=True)\nsys.stdin.read()\nprint('stdin closed')\n"
+STUBBORN = """
+import signal, time, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
+def process_ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+async def test_a_client_gets_its_token_on_stdin_a_workdir_and_one_thread(run_fleet, client_python, tmp_path):
+    watched = run_fleet(HostConfig(name="here", clients=1, python=client_python(TALKS), env={"COLOUR": "red"}))
+    await watched.until(lambda: len(watched.lines) >= 4)
+    workdir = tmp_path / "run" / "work" / "here-1"
+    assert watched.lines[0] == ("here-1", "INFO", "token secret-token")
+    assert watched.lines[1] == ("here-1", "WARNING", f"cwd {workdir}")
+    assert "secret-token" not in watched.lines[2][2]
+    assert watched.lines[3][2] == "threads 1 red"
+    assert workdir.stat().st_mode & 0o777 == 0o700
+    assert "token secret-token" in (workdir / "client.log").read_text()
+
+
+async def test_stop_ends_every_client_even_one_that_ignores_TERM(run_fleet, client_python):
+    watched = run_fleet(HostConfig(name="here", clients=3, python=client_python(STUBBORN)))
+    await watched.until(lambda: len(watched.lines) >= 3)
+    pids = [p.pid for p in watched.fleet.processes()]
+    await watched.fleet.stop(0.2)
+    assert all(map(process_ended, pids))
+    assert [host.state for host in watched.fleet.hosts()] == ["ended"]
+
+
+async def test_a_killed_client_is_started_again_three_times(run_fleet, client_python):
+    watched = run_fleet(HostConfig(name="here", clients=1, python=client_python(WAITS)))
+    for starts in range(1, 5):
+        await watched.until(lambda n=starts: watched.said("here-1").count("up") == n)
+        os.kill(watched.fleet.processes()[0].pid, signal.SIGKILL)
+        await watched.until(lambda n=starts: len(watched.ends) == n)
+    assert [again for *_, again in watched.ends] == [True, True, True, False]
+    assert {end.kind for _, _, end, _ in watched.ends} == {EndKind.VANISHED}
+    assert not watched.fleet.alive()
+    assert watched.fleet.restart_ended() == [("here-1", "here")]
+    await watched.until(lambda: watched.said("here-1").count("up") == 5)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(0, EndKind.DONE), (1, EndKind.GAVE_UP), (2, EndKind.REFUSED)])
+async def test_a_client_that_ends_by_itself_is_not_started_again(run_fleet, client_python, status, kind):
+    watched = run_fleet(HostConfig(name="here", python=client_python(f"raise SystemExit({status})")))
+    await watched.until(lambda: bool(watched.ends))
+    assert watched.ends[0][2].kind is kind
+    assert watched.ends[0][3] is False
+
+
+async def test_killing_the_agent_ends_its_clients_and_brings_both_back(run_fleet, client_python):
+    watched = run_fleet(HostConfig(name="here", clients=2, python=client_python(WAITS)))
+    await watched.until(lambda: sum(text == "up" for *_, text in watched.lines) == 2)
+    pids = [p.pid for p in watched.fleet.processes()]
+    parent = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    await watched.until(lambda: sum(text == "up" for *_, text in watched.lines) == 4)
+    assert all(map(process_ended, pids))
+    assert ("here", HostState.BACKING_OFF) in [change[:2] for change in watched.changes]
+
+
+async def test_a_held_workdir_lock_is_waited_for(run_fleet, client_python, tmp_path):
+    workdir = tmp_path / "w" / "here-1"
+    workdir.mkdir(parents=True)
+    with (workdir / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        watched = run_fleet(HostConfig(name="here", python=client_python(WAITS), workdir=str(tmp_path / "w")))
+        await watched.until(lambda: bool(watched.ends))
+        assert "locked" in watched.ends[0][2].text
+    await watched.until(lambda: watched.said("here-1") == ["up"])
+
+
+async def test_a_flood_of_output_neither_blocks_the_client_nor_floods_the_console(run_fleet, client_python):
+    flood = "import sys\nfor i in range(200_000): print('x' * 99)\nprint('over', file=sys.stderr)\nsys.stdin.read()\n"
+    watched = run_fleet(HostConfig(name="here", python=client_python(flood)))
+    await watched.until(lambda: "over" in watched.said("here-1"))
+    kept = sum(text.startswith("xxx") for text in watched.said("here-1"))
+    left_out = [text for text in watched.said("here-1") if "left out here" in text]
+    assert kept == 200_000 or (left_out and "client.log" in left_out[0])
+
+
+async def test_setup_lines_run_once_in_one_shell_before_the_clients(run_fleet, client_python, tmp_path):
+    setup = ("X=1", f"echo once >> {tmp_path}/setups", "export COLOUR=blue$X")
+    watched = run_fleet(HostConfig(name="here", clients=2, python=client_python(TALKS), setup=setup))
+    await watched.until(lambda: sum("threads" in text for *_, text in watched.lines) == 2)
+    assert {text for *_, text in watched.lines if "threads" in text} == {"threads 1 blue1"}
+    assert (tmp_path / "setups").read_text() == "once\n"
+
+
+async def test_a_failing_setup_line_sets_the_host_aside_and_says_which(run_fleet, client_python):
+    watched = run_fleet(
+        HostConfig(name="bad", python=client_python(WAITS), setup=("true", "cd /no/such/folder")),
+        HostConfig(name="good", python=client_python(WAITS)),
+    )
+    await watched.until(lambda: bool(watched.ends) and "up" in watched.said("good-1"))
+    bad, good = watched.fleet.hosts()
+    assert (bad.state, good.state) == ("set aside", "up")
+    assert "line 2 failed" in bad.reason
+    assert "/no/such/folder" in bad.reason
+    assert watched.ends[0][0] == "bad-1"
+
+
+async def test_a_python_that_does_not_exist_sets_the_host_aside(run_fleet):
+    watched = run_fleet(HostConfig(name="here", python="/no/such/python"))
+    await watched.until(lambda: bool(watched.ends))
+    assert watched.fleet.hosts()[0].state == "set aside"
+    assert "/no/such/python" in watched.fleet.hosts()[0].reason
+
+
+async def test_an_unwritable_workdir_is_told_and_not_tried_for_ever(run_fleet, client_python, tmp_path):
+    (tmp_path / "file").write_text("")
+    watched = run_fleet(HostConfig(name="here", python=client_python(WAITS), workdir=str(tmp_path / "file")))
+    await watched.until(lambda: bool(watched.ends))
+    assert watched.ends[0][2].kind is EndKind.GAVE_UP
+    assert str(tmp_path / "file") in watched.ends[0][2].text
+
+
+async def test_clients_are_added_and_ended_while_the_host_runs(run_fleet, client_python):
+    watched = run_fleet(HostConfig(name="here", python=client_python(WAITS)))
+    await watched.until(lambda: "up" in watched.said("here-1"))
+    assert watched.fleet.add_client("here") == "here-2"
+    await watched.until(lambda: "up" in watched.said("here-2"))
+    watched.fleet.end_client("here-1")
+    await watched.until(lambda: [end[0] for end in watched.ends] == ["here-1"])
+    assert watched.ends[0][3] is False
+    watched.fleet.drain("here")
+    watched.fleet.end_client("here-2")
+    await watched.until(lambda: watched.fleet.hosts()[0].state == "ended")
+
+
+ORPHAN_MAKER = """
+import asyncio, sys
+from pathlib import Path
+from dgconsole.fleet.fleet import Fleet
+from dgconsole.settings.structs import HostConfig
+async def main():
+    host = HostConfig(name="here", clients=2, python=sys.argv[1])
+    deaf = lambda *a: None
+    fleet = Fleet([host], run_dir=Path(sys.argv[2]), server="unix:/n", token="t",
+                  log=lambda *a: print(*a, flush=True), on_client_exit=deaf, on_host_change=deaf)
+    fleet.start()
+    while sum(p.running for p in fleet.processes()) < 2:
+        await asyncio.sleep(0.02)
+    print("PIDS", *[p.pid for p in fleet.processes()], flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+async def test_no_client_outlives_a_console_that_is_killed(client_python, tmp_path):
+    import sys
+
+    console = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ORPHAN_MAKER, client_python(WAITS), str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(20):
+        while not (line := (await console.stdout.readline()).decode()).startswith("PIDS"):
+            assert line
+        pids = [int(word) for word in line.split()[1:]]
+        agent = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+        watch = [os.pidfd_open(pid) for pid in (*pids, agent)]
+        console.kill()
+        await console.wait()
+        loop = asyncio.get_running_loop()
+        for fd in watch:
+            ended = asyncio.Event()
+            loop.add_reader(fd, ended.set)
+            await ended.wait()
+            loop.remove_reader(fd)
+            os.close(fd)
