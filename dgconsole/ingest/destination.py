@@ -1,0 +1,78 @@
+"""What every kind of destination does, on the client's side and on the coordinator's."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from dgconsole.support.errors import ChunkError
+
+
+class WrittenFile(Protocol):
+    """One file that the partitioner wrote: its final name, where it is now, its size."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def bytes(self) -> int: ...
+
+
+class WrittenTable(Protocol):
+    """All files of one table of one chunk; none where there were no rows."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def files(self) -> Sequence[WrittenFile]: ...
+
+
+class Delivery(Protocol):
+    """The client's side: takes a chunk's files to where the destination wants them.
+
+    Every call may raise ChunkError: DISK where space or the medium failed, else DELIVER.
+    """
+
+    def prepare(self) -> None:
+        """Once, before the first chunk: the destination can be reached."""
+
+    def folder(self, table: str, chunk: int) -> Path:
+        """Where the partitioner writes this table's files, under the attempt's names; it exists."""
+
+    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable]) -> None:
+        """The attempt's files are whole and fsynced; after this call the coordinator can accept them."""
+
+    def discard(self, chunk: int, attempt: int) -> None:
+        """Remove whatever this attempt has written; nothing to remove is no error."""
+
+
+class Attempt(NamedTuple):
+    """An attempt that passed the fence: the final names of its files by table; none where there were no rows."""
+
+    chunk: int
+    attempt: int
+    names: Mapping[str, Sequence[str]]
+
+
+Refusals = dict[tuple[int, int], ChunkError]
+"""(chunk, attempt) -> why it could not be accepted."""
+
+
+class Destination(Protocol):
+    """The coordinator's side: makes delivered attempts final. Called in a thread, one call at a time."""
+
+    def prepare(self, tables: Sequence[str]) -> None:
+        """Once, before anything is handed out. Raises ChunkError when the destination cannot take files."""
+
+    def accept(self, items: Sequence[tuple[int, int, Mapping[str, Sequence[str]]]]) -> Refusals:
+        """Make the files of these attempts (see Attempt) final, and lasting, before returning.
+
+        An attempt that cannot be accepted is in the answer, and the others are not touched by it. To accept
+        an attempt a second time is no error. A final file of an earlier attempt that this one lacks is removed.
+        """
+
+    def sweep(self) -> None:
+        """Remove what attempts left behind; only while no client works."""
+
+    def close(self) -> None:
+        """The run is over and all clients have ended."""

@@ -1,0 +1,135 @@
+"""The embedded destination ``files``: chunk files in the run directory, renamed into place when accepted."""
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dgconsole.ingest.destination import Refusals, WrittenTable
+from dgconsole.support.errors import ChunkError, Fault
+from dgconsole.support.filenames import attempt_name, home_name, is_attempt_name, overlap_name
+
+_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+
+
+class FilesDelivery:
+    """Client's side: the partitioner writes straight into ``root/<Table>/``, under the attempt's names."""
+
+    def __init__(self, root: Path, tables: Iterable[str]) -> None:
+        self._root = root
+        self._tables = tuple(tables)
+
+    def prepare(self) -> None:
+        with _mapped():
+            if not self._root.is_dir():
+                raise ChunkError(
+                    Fault.DELIVER, f"{self._root} is not there; this host does not see the run directory"
+                )
+            for table in self._tables:
+                (self._root / table).mkdir(exist_ok=True)
+
+    def folder(self, table: str, chunk: int) -> Path:  # noqa: ARG002
+        return self._root / table
+
+    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable]) -> None:
+        for table in written:
+            for file in table.files:
+                with _mapped():
+                    size = file.path.stat().st_size
+                if size != file.bytes or file.path.name != attempt_name(file.name, attempt):
+                    text = f"chunk {chunk}: {file.path} has {size:,} bytes, {file.bytes:,} were written"
+                    raise ChunkError(Fault.DELIVER, text)
+
+    def discard(self, chunk: int, attempt: int) -> None:
+        with _mapped():
+            for table in self._tables:
+                for name in (home_name(chunk), overlap_name(chunk)):
+                    (self._root / table / attempt_name(name, attempt)).unlink(missing_ok=True)
+
+
+class FilesDestination:
+    """Coordinator's side: renames all files of an attempt, then fsyncs each folder once."""
+
+    def __init__(self, root: Path) -> None:
+        """``root`` is ``chunks/`` of the run directory."""
+        self._root = root
+        self._tables: tuple[str, ...] = ()
+
+    def prepare(self, tables: Sequence[str]) -> None:
+        self._tables = tuple(tables)
+        with _mapped():
+            for table in self._tables:
+                (self._root / table).mkdir(parents=True, exist_ok=True)
+            _fsync(self._root)
+            _fsync(self._root.parent)
+
+    def accept(self, items: Sequence[tuple[int, int, Mapping[str, Sequence[str]]]]) -> Refusals:
+        refused: Refusals = {}
+        touched: set[str] = set()
+        for chunk, attempt, names in items:
+            try:
+                for table in self._tables:
+                    if self._place(self._root / table, chunk, attempt, names.get(table, ())):
+                        touched.add(table)
+            except ChunkError as error:
+                refused[chunk, attempt] = error
+        try:
+            for table in sorted(touched):
+                with _mapped():
+                    _fsync(self._root / table)
+        except ChunkError as error:
+            refused.update(
+                {(chunk, attempt): error for chunk, attempt, _ in items if (chunk, attempt) not in refused}
+            )
+        return refused
+
+    def sweep(self) -> None:
+        with _mapped():
+            for table in self._tables:
+                with os.scandir(self._root / table) as entries:
+                    left = [entry.path for entry in entries if is_attempt_name(entry.name)]
+                for path in left:
+                    Path(path).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self.sweep()
+
+    @staticmethod
+    def _place(folder: Path, chunk: int, attempt: int, names: Sequence[str]) -> bool:
+        """Rename this attempt's files of one table and remove stale ones; whether the folder has changed."""
+        changed = False
+        with _mapped():
+            for name in names:
+                final = folder / name
+                try:
+                    (folder / attempt_name(name, attempt)).rename(final)
+                    changed = True
+                except FileNotFoundError:
+                    if not final.exists():  # else: this attempt was renamed before, and only the answer was lost
+                        raise
+            for name in {home_name(chunk), overlap_name(chunk)}.difference(names):
+                try:
+                    (folder / name).unlink()
+                    changed = True
+                except FileNotFoundError:
+                    pass
+        return changed
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """The one place where this room turns OSErrors into our kind."""
+    try:
+        yield
+    except OSError as error:
+        fault = Fault.DISK if error.errno in _OF_DISK else Fault.DELIVER
+        raise ChunkError(fault, f"{error.filename or 'chunk files'}: {error.strerror}") from error
+
+
+def _fsync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

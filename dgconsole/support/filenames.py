@@ -1,0 +1,24 @@
+"""The names of a chunk's files: final ones, and the ones that an attempt writes under until it is accepted."""
+
+_MARK = ".attempt-"
+
+
+def home_name(chunk: int) -> str:
+    """The file of the chunk's own rows."""
+    return f"chunk_{chunk}.txt"
+
+
+def overlap_name(chunk: int) -> str:
+    """The file of the rows that lie in the overlap of the chunk's sub-chunks."""
+    return f"chunk_{chunk}_overlap.txt"
+
+
+def attempt_name(final: str, attempt: int) -> str:
+    """The name under which attempt number ``attempt`` writes the file ``final``."""
+    return f"{final}{_MARK}{attempt}"
+
+
+def is_attempt_name(name: str) -> bool:
+    """Whether ``name`` is one that ``attempt_name`` gives."""
+    final, mark, number = name.rpartition(_MARK)
+    return bool(final and mark) and number.isascii() and number.isdigit()

@@ -1,0 +1,166 @@
+"""What every kind of destination must do; a new kind joins by one more maker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dgconsole.ingest.destination import Attempt, Delivery, Destination
+from dgconsole.ingest.files import FilesDelivery, FilesDestination
+from dgconsole.support.errors import ChunkError, Fault
+from dgconsole.support.filenames import attempt_name, home_name, overlap_name
+
+TABLES = ("Object", "ForcedSource")
+
+
+@dataclass
+class File:
+    name: str
+    path: Path
+    bytes: int
+
+
+@dataclass
+class Table:
+    table: str
+    files: tuple[File, ...]
+
+
+@dataclass
+class Pair:
+    """Both sides of one destination, and a look at what has become final: {"<Table>/<name>": content}."""
+
+    delivery: Delivery
+    destination: Destination
+    final: Callable[[], dict[str, str]]
+    aside: Callable[[], list[str]]
+
+
+def files_pair(folder: Path) -> Pair:
+    root = folder / "run" / "chunks"
+    root.parent.mkdir()
+
+    def found() -> list[Path]:
+        return sorted(path for path in root.rglob("*") if path.is_file())
+
+    return Pair(
+        FilesDelivery(root, TABLES),
+        FilesDestination(root),
+        lambda: {str(p.relative_to(root)): p.read_text() for p in found() if ".attempt-" not in p.name},
+        lambda: [str(p.relative_to(root)) for p in found() if ".attempt-" in p.name],
+    )
+
+
+@pytest.fixture(params=[files_pair], ids=["files"])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
+    made: Pair = request.param(tmp_path)
+    made.destination.prepare(TABLES)
+    made.delivery.prepare()
+    return made
+
+
+def deliver(pair: Pair, chunk: int, attempt: int, texts: dict[str, dict[str, str]]) -> Attempt:
+    """Write and deliver {table: {name: text}} as the partitioner and the client do."""
+    tables = []
+    for table, files in texts.items():
+        written = []
+        for name, text in files.items():
+            path = pair.delivery.folder(table, chunk) / attempt_name(name, attempt)
+            path.write_text(text)
+            written.append(File(name, path, len(text.encode())))
+        tables.append(Table(table, tuple(written)))
+    pair.delivery.deliver(chunk, attempt, tables)
+    return Attempt(chunk, attempt, {table: tuple(files) for table, files in texts.items()})
+
+
+def both(chunk: int, text: str) -> dict[str, dict[str, str]]:
+    return {
+        "Object": {home_name(chunk): f"{text} home\n", overlap_name(chunk): f"{text} overlap\n"},
+        "ForcedSource": {home_name(chunk): f"{text} child\n"},
+    }
+
+
+def test_nothing_is_final_before_it_is_accepted(pair: Pair) -> None:
+    item = deliver(pair, 7, 1, both(7, "a"))
+    assert pair.final() == {}
+    assert pair.destination.accept([item]) == {}
+    assert pair.final() == {
+        "Object/chunk_7.txt": "a home\n",
+        "Object/chunk_7_overlap.txt": "a overlap\n",
+        "ForcedSource/chunk_7.txt": "a child\n",
+    }
+    assert pair.aside() == []
+
+
+def test_many_attempts_are_accepted_at_once(pair: Pair) -> None:
+    items = [deliver(pair, chunk, 1, both(chunk, str(chunk))) for chunk in range(20)]
+    assert pair.destination.accept(items) == {}
+    assert len(pair.final()) == 60
+
+
+def test_to_accept_twice_is_no_error(pair: Pair) -> None:
+    item = deliver(pair, 7, 1, both(7, "a"))
+    pair.destination.accept([item])
+    before = pair.final()
+    assert pair.destination.accept([item]) == {}
+    assert pair.final() == before
+
+
+def test_a_later_attempt_replaces_all_files_of_an_earlier_one(pair: Pair) -> None:
+    pair.destination.accept([deliver(pair, 7, 1, both(7, "a"))])
+    pair.destination.accept([deliver(pair, 7, 2, {"Object": {home_name(7): "b\n"}})])
+    assert pair.final() == {"Object/chunk_7.txt": "b\n"}
+
+
+def test_two_attempts_at_one_chunk_do_not_touch_each_other(pair: Pair) -> None:
+    old = deliver(pair, 7, 1, both(7, "old"))
+    deliver(pair, 7, 2, both(7, "new"))
+    pair.delivery.discard(7, 2)
+    assert pair.destination.accept([old]) == {}
+    assert pair.final()["Object/chunk_7.txt"] == "old home\n"
+
+
+def test_discard_leaves_nothing_and_is_no_error_twice(pair: Pair) -> None:
+    deliver(pair, 7, 3, both(7, "a"))
+    pair.delivery.discard(7, 3)
+    pair.delivery.discard(7, 3)
+    assert (pair.final(), pair.aside()) == ({}, [])
+
+
+def test_a_sweep_removes_what_attempts_left_and_nothing_else(pair: Pair) -> None:
+    pair.destination.accept([deliver(pair, 7, 1, both(7, "a"))])
+    deliver(pair, 8, 2, both(8, "b"))
+    before = pair.final()
+    pair.destination.sweep()
+    assert (pair.final(), pair.aside()) == (before, [])
+
+
+def test_closing_leaves_only_final_files(pair: Pair) -> None:
+    deliver(pair, 8, 2, both(8, "b"))
+    pair.destination.close()
+    assert pair.aside() == []
+
+
+def test_an_attempt_that_is_gone_is_refused_and_the_others_are_accepted(pair: Pair) -> None:
+    good = deliver(pair, 1, 1, both(1, "a"))
+    gone = deliver(pair, 2, 1, both(2, "b"))
+    pair.delivery.discard(2, 1)
+    refused = pair.destination.accept([gone, good])
+    assert list(refused) == [(2, 1)]
+    assert refused[2, 1].fault is Fault.DELIVER
+    assert "chunk_2" in refused[2, 1].text
+    assert sorted(pair.final()) == ["ForcedSource/chunk_1.txt", "Object/chunk_1.txt", "Object/chunk_1_overlap.txt"]
+
+
+def test_a_chunk_without_rows_is_accepted_without_files(pair: Pair) -> None:
+    assert pair.destination.accept([deliver(pair, 9, 1, {})]) == {}
+    assert pair.final() == {}
+
+
+def test_a_file_cut_short_is_not_delivered(pair: Pair) -> None:
+    path = pair.delivery.folder("Object", 4) / attempt_name(home_name(4), 1)
+    path.write_text("half")
+    with pytest.raises(ChunkError, match="4 bytes, 9 were written") as caught:
+        pair.delivery.deliver(4, 1, [Table("Object", (File(home_name(4), path, 9),))])
+    assert caught.value.fault is Fault.DELIVER
