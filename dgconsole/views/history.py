@@ -1,0 +1,65 @@
+"""One chunk's history as lines of text: where it is, and each attempt with its times, rows and error."""
+
+from dgconsole.snapshot import AttemptRow, ChunkHistory
+from dgconsole.views.grid import Cell
+from dgconsole.views.numbers import about, degrees, exact, local_date, local_time, size
+from dgconsole.views.signs import CHUNK_SIGNS, Signs
+from dgconsole.views.text import harmless, plural
+
+
+def place(box: tuple[float, float, float, float]) -> str:
+    """A box in words: ``RA 10.0000° to 11.2000°, Dec -3.5000° to -2.6000°``."""
+    ra_min, ra_max, dec_min, dec_max = box
+    return f"RA {degrees(ra_min)} to {degrees(ra_max)}, Dec {dec_min:+.4f}° to {dec_max:+.4f}°"
+
+
+def history_lines(
+    history: ChunkHistory, box: tuple[float, float, float, float] | None, now: float, signs: Signs
+) -> list[list[Cell]]:
+    """Lines made of cells, newest attempt first. ``now`` in epoch seconds tells how far off a retry is."""
+    sign = CHUNK_SIGNS[history.state]
+    lines: list[list[Cell]] = [
+        [Cell(f"chunk {history.chunk}", "strong"), Cell(f"   {signs.of(sign)} {history.state.value}", sign.tone)],
+    ]
+    if box is not None:
+        ra_min, ra_max, dec_min, dec_max = box
+        lines.append([Cell("RA   ", "dim"), Cell(f"{degrees(ra_min)} to {degrees(ra_max)}")])
+        lines.append([Cell("Dec  ", "dim"), Cell(f"{dec_min:+.4f}° to {dec_max:+.4f}°")])
+    if history.retry_at is not None:
+        wait = max(history.retry_at - now, 0.0)
+        lines.append([Cell(f"tried again at {local_time(history.retry_at)}, in {about(wait)}", "warm")])
+    if not history.attempts:
+        lines += [[], [Cell("not handed out yet", "dim")]]
+    for attempt in reversed(history.attempts):
+        lines += [[], *_attempt(attempt, signs)]
+    return lines
+
+
+def _attempt(attempt: AttemptRow, signs: Signs) -> list[list[Cell]]:
+    good, running = attempt.outcome == "completed", attempt.ended is None
+    tone = "good" if good else "busy" if running else "hot"
+    ornament = signs.plain("✓", "+") if good else signs.plain("▶", ">") if running else signs.plain("✗", "x")
+    outcome = "running" if running else harmless(attempt.outcome)
+    lines = [
+        [
+            Cell(f"{ornament} attempt {attempt.attempt}", tone),
+            Cell(f"  {outcome}", tone),
+            Cell(f"  {harmless(attempt.client)}"),
+            Cell(f"  on {harmless(attempt.host)}", "dim"),
+        ],
+        [Cell("  started  ", "dim"), Cell(local_date(attempt.started))],
+    ]
+    if attempt.ended is not None:
+        took = exact(max(attempt.ended - attempt.started, 0.0))
+        lines.append([Cell("  ended    ", "dim"), Cell(f"{local_date(attempt.ended)}  after {took}")])
+    if attempt.rows or attempt.bytes:
+        text = f"{plural(attempt.rows, 'row')}, {plural(attempt.overlap_rows, 'overlap row')}, {size(attempt.bytes)}"
+        lines.append([Cell("  made     ", "dim"), Cell(text)])
+    if attempt.stages:
+        spent = "  ".join(f"{harmless(stage)} {exact(seconds)}" for stage, seconds in attempt.stages.items())
+        lines.append([Cell("  stages   ", "dim"), Cell(spent)])
+    if attempt.error or attempt.fault:
+        why = harmless(attempt.error or attempt.fault)
+        fault = f" ({harmless(attempt.fault)})" if attempt.fault and attempt.error else ""
+        lines.append([Cell("  because  ", "dim"), Cell(why, "hot"), Cell(fault, "dim")])
+    return lines

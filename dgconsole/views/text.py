@@ -1,0 +1,60 @@
+"""Text from elsewhere made harmless, and text made to fit: in terminal cells, never in characters."""
+
+import re
+
+from rich.cells import cell_len, set_cell_size
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
+    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\Z)"  # OSC, DCS and kin, up to their end
+    r"|\x1b[ -/]*[0-~]"  # short ones
+    r"|\x9b[0-?]*[ -/]*[@-~]",
+    re.DOTALL,
+)
+_JOINERS = re.compile("[\ufe00-\ufe0f\u200b-\u200d\u2060\ufeff]")
+_TAB = "    "
+
+
+def harmless(text: str) -> str:
+    """``text`` on one line without anything that moves a cursor, colours, reorders or hides.
+
+    Escape sequences and zero-width signs go, tabs and line ends become spaces, every other character that is
+    not printable (control, bidi override, lone surrogate) becomes a middle dot.
+    """
+    if text.isprintable() and not _JOINERS.search(text):
+        return text
+    text = _JOINERS.sub("", _ESCAPES.sub("", text))
+    text = text.replace("\t", _TAB).replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+    return "".join(c if c.isprintable() else "·" for c in text)
+
+
+def clip(text: str, width: int) -> str:
+    """``text`` in at most ``width`` cells, its end replaced by an ellipsis where it is longer."""
+    if width <= 0:
+        return ""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """``text`` in exactly ``width`` cells; ``right`` aligns it there."""
+    text = clip(text, width)
+    room = " " * (width - cell_len(text))
+    return room + text if right else text + room
+
+
+def number(text: str, width: int) -> str:
+    """A number flush right in ``width`` cells; one that does not fit shows as hashes, never cut in two."""
+    return text.rjust(width) if len(text) <= width else "#" * width
+
+
+def few(names: tuple[str, ...], most: int = 3) -> str:
+    """The first ``most`` names, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``1 chunk``, ``1,204 chunks``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
