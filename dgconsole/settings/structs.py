@@ -90,3 +90,7 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     pregenerated_dir: str | None
     secrets: dict[str, str] = {}
     """Dotted key -> value; never written to disk, never sent."""
+    server_file: TextFile = TextFile("", "", b"")
+    """serverCfg.yml itself, secrets taken out."""
+    given: tuple[str, ...] = ()
+    """Which of "visits", "objects", "seed" the user named; the others are defaults."""

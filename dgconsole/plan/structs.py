@@ -1,4 +1,4 @@
-"""Settings and spec checked against each other: a frozen plan, or every problem at once."""
+"""What a plan is: frozen structs that console and client both build."""
 
 from msgspec import Struct
 
@@ -41,3 +41,29 @@ class Plan(Struct, frozen=True, kw_only=True):
     """SHA-256 (hex) of the tiling's tables: a host whose math library differs is refused."""
     parts: dict[str, str]
     """What the digest covers, by name ("fakeGenSpec.py", "Object.cfg", "seed", ...): a resume says what differs."""
+
+
+class BundleHeader(Struct, frozen=True, kw_only=True):
+    """What a client must know beside the files of the bundle; it travels as ``plan/plan.json``.
+
+    ``out_dir`` is where files go on the client's host, ``spec`` the file name of the spec.
+    """
+
+    name: str
+    seed: int
+    visits: int
+    objects: int
+    keep_csv: bool
+    out_dir: str
+    ingest_kind: str
+    plan_digest: str
+    sky_digest: str
+    spec: str
+
+
+class BundleItem(Struct, frozen=True):
+    """One file of the bundle; ``kind`` is spec, partitioner, ingest, pregenerated or plan."""
+
+    kind: str
+    name: str
+    data: bytes

@@ -1,0 +1,216 @@
+"""serverCfg.yml and every file that it names, read and checked one by one."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from dgconsole.settings.arguments import read_counts
+from dgconsole.settings.files import list_files, read_file
+from dgconsole.settings.ingest import NO_INGEST_FILES, IngestFiles, load_ingest_folder
+from dgconsole.settings.partitioner.config import load_partitioner
+from dgconsole.settings.section import Section
+from dgconsole.settings.structs import PartitionerConfig, RunSettings, TextFile
+from dgconsole.settings.suggest import did_you_mean
+from dgconsole.settings.yamltree import Node, decode, parse_yaml
+from dgconsole.support.errors import InputError, Problem
+
+DEFAULT_COUNTS = {"visits": 30, "objects": 1000, "seed": 1}
+DEFAULT_TRANSACTION = 10
+DEFAULT_SPEC = "fakeGenSpec.py"
+DEFAULT_PARTITIONERS = "fakePartitionerCfgs"
+
+INGEST_KINDS = ("files", "qserv", "mysql")
+_USE_FILES = "set 'ingest.kind: files' to get files in the run directory"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._$-]{0,62}")
+_TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_ELSEWHERE = (
+    "server.port",
+    *(
+        f"fakeDataGenerator.{key}"
+        for key in ("arguments", "visits", "objects", "seed", "transaction_size", "cfgFileName", "baseCfgDir")
+    ),
+    "partitioner.cfgDir",
+    *(f"ingest.{key}" for key in ("kind", "host", "port", "user", "authKey", "dbName", "cfgDir")),
+    "pregenerated.cfgDir",
+    "chunks",
+)
+
+
+def load_settings(path: Path, *, overrides: Mapping[str, str] | None = None) -> RunSettings:
+    """Read serverCfg.yml and all that it names.
+
+    Parameters
+    ----------
+    path
+        The file; relative paths within it start at its folder.
+    overrides
+        Dotted key -> text that stands in for the file's value.
+
+    Raises
+    ------
+    InputError
+        Every problem of every file at once.
+    """
+    file = read_file(path)
+    tree = parse_yaml(file)
+    copy = _without_secrets(file, tree)
+    for key, text in (overrides or {}).items():
+        tree = _with(tree, key.split("."), Node(text, 0, text))
+    return _ServerFile(copy, tree, path.parent).load()
+
+
+class _ServerFile:
+    """serverCfg.yml while it is read; every problem of every file is noted in ``problems``."""
+
+    def __init__(self, file: TextFile, tree: Node, folder: Path) -> None:
+        self.problems: list[Problem] = []
+        self._file = file
+        self._folder = folder
+        self._top = Section(tree, file.path, self.problems)
+
+    def load(self) -> RunSettings:
+        top = self._top
+        server, generator, ingest = (top.section(name) for name in ("server", "fakeDataGenerator", "ingest"))
+        partitioner, pregenerated = top.section("partitioner"), top.section("pregenerated")
+
+        port = server.integer("port", least=1, most=65535)
+        counts = read_counts(generator)
+        transaction = generator.integer("transaction_size", least=1, most=2**31 - 1)
+        base = generator.path("baseCfgDir", self._folder) or self._folder
+        spec = self._spec(generator, base)
+        configs, config_files = self._partitioners(partitioner, base)
+        kind = self._kind(ingest)
+        name = self._name(ingest)
+        ingest_files = self._ingest_files(ingest, base, name)
+        made_before = pregenerated.path("cfgDir", base)
+        chunks = self._chunks()
+        secrets = self._secrets(ingest)
+
+        for section in (top, server, generator, partitioner, ingest, pregenerated):
+            section.finish(_ELSEWHERE)
+        InputError.raise_if(self.problems)
+        return RunSettings(
+            path=self._file.path,
+            name=name or spec.name.rpartition(".")[0] or spec.name,
+            **(DEFAULT_COUNTS | counts),
+            given=tuple(counts),
+            transaction_size=transaction or DEFAULT_TRANSACTION,
+            chunks=chunks,
+            server_port=port,
+            spec=spec,
+            partitioners=configs,
+            partitioner_files=config_files,
+            ingest_kind=kind,
+            ingest_tables=ingest_files.tables,
+            ingest_database=ingest_files.database,
+            ingest_files=ingest_files.files,
+            pregenerated_dir=str(made_before.absolute()) if made_before else None,
+            secrets=secrets,
+            server_file=self._file,
+        )
+
+    def _blame(self, section: Section, key: str) -> tuple[str, int]:
+        """Where to look when a file that this key (or its default) names is not there."""
+        return self._file.path, section.line_of(key)
+
+    def _spec(self, section: Section, base: Path) -> TextFile:
+        path = section.path("cfgFileName", base) or base / DEFAULT_SPEC
+        try:
+            return read_file(path, key=section.key("cfgFileName"), asked_by=self._blame(section, "cfgFileName"))
+        except InputError as exc:
+            self.problems += exc.problems
+            return TextFile("", "", b"")
+
+    def _partitioners(
+        self, section: Section, base: Path
+    ) -> tuple[tuple[PartitionerConfig, ...], tuple[TextFile, ...]]:
+        folder = section.path("cfgDir", base) or base / DEFAULT_PARTITIONERS
+        blame = self._blame(section, "cfgDir")
+        try:
+            paths = list_files(folder, ".cfg", key=section.key("cfgDir"), asked_by=blame)
+        except InputError as exc:
+            self.problems += exc.problems
+            return (), ()
+        paths = [path for path in paths if not path.name.endswith("_template.cfg")]
+        if not paths:
+            section.note("cfgDir", f"{folder} holds no *.cfg: each table to be delivered needs one, <Table>.cfg")
+        configs, files = [], []
+        for path in paths:
+            try:
+                _check_table_name(path)
+                file = read_file(path)
+                configs.append(load_partitioner(file))
+                files.append(file)
+            except InputError as exc:
+                self.problems += exc.problems
+        return tuple(configs), tuple(files)
+
+    def _kind(self, section: Section) -> str:
+        kind, host = section.text("kind"), section.text("host")
+        if kind is None:
+            if host is not None:
+                section.note("host", f"sending to a database is not built yet: {_USE_FILES}")
+        elif kind not in INGEST_KINDS:
+            section.note("kind", f"'{kind}' is no kind of destination; {did_you_mean(kind, INGEST_KINDS)}")
+        elif kind != "files":
+            section.note("kind", f"'{kind}' is not built yet: {_USE_FILES}")
+        section.integer("port", least=1, most=65535)
+        section.text("user")
+        return "files"
+
+    def _name(self, section: Section) -> str | None:
+        name = section.text("dbName")
+        if name is not None and not _NAME.fullmatch(name):
+            section.note("dbName", f"'{name}' can't name a database: use letters, digits, '_', '-', '.' and '$'")
+        return name
+
+    def _ingest_files(self, section: Section, base: Path, database: str | None) -> IngestFiles:
+        folder = section.path("cfgDir", base)
+        if folder is None:
+            return NO_INGEST_FILES
+        try:
+            return load_ingest_folder(folder, database=database, asked_by=self._blame(section, "cfgDir"))
+        except InputError as exc:
+            self.problems += exc.problems
+            return NO_INGEST_FILES
+
+    def _chunks(self) -> str | None:
+        """The text as written: YAML itself would read 1:30 as 90."""
+        return ",".join(self._top.words("chunks")) or None
+
+    def _secrets(self, section: Section) -> dict[str, str]:
+        """The secrets by dotted key; no message quotes one."""
+        node = section.node("authKey")
+        if node is None:
+            return {}
+        if not node.text:
+            section.note("authKey", "must be one text")
+        return {section.key("authKey"): node.text}
+
+
+def _without_secrets(file: TextFile, tree: Node) -> TextFile:
+    """The file as it may be copied: ``null`` for the key of the ingest service."""
+    node = Section(tree, file.path, []).section("ingest").node("authKey")
+    if node is None:
+        return file
+    text, (start, end) = decode(file), node.span
+    return TextFile(file.name, file.path, f"{text[:start]}null{text[end:]}".encode())
+
+
+def _check_table_name(path: Path) -> None:
+    """Refuse a file name that can't be a table's."""
+    table = path.name.removesuffix(".cfg")
+    if "_" in table:
+        what = f"table names have no underscore: rename the table '{table}' here, in the spec and in its ingest JSON"
+        raise InputError(Problem(what, str(path)))
+    if not _TABLE.fullmatch(table):
+        what = f"'{table}' can't name a table: letters and digits only, a letter first; the file is <Table>.cfg"
+        raise InputError(Problem(what, str(path)))
+
+
+def _with(node: Node, parts: list[str], value: Node) -> Node:
+    """The tree with another value at a dotted place."""
+    entries = node.value if isinstance(node.value, dict) else {}
+    head, *rest = parts
+    inner = _with(entries.get(head, Node({}, 0)), rest, value) if rest else value
+    return Node(entries | {head: inner}, node.line, span=node.span)
