@@ -1,0 +1,122 @@
+"""Spec files: read, run in this process, checked."""
+
+import ast
+import contextlib
+import linecache
+import sys
+import warnings
+from pathlib import Path
+from types import CodeType, ModuleType, TracebackType
+from typing import Any, NamedTuple, Protocol
+
+from dgconsole.catalog.check import Checker
+from dgconsole.catalog.dialects import original_packages
+from dgconsole.catalog.globalstream import global_stream
+from dgconsole.catalog.model import Spec
+from dgconsole.catalog.sourcelines import SourceLines, read_lines
+from dgconsole.support.errors import InputError, Problem
+
+_LONGEST = 300
+
+
+class SpecSource(Protocol):
+    """A spec file as read: its name (no folders), where it came from, its content."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+
+
+class SpecFile(NamedTuple):
+    """The simplest `SpecSource`."""
+
+    name: str
+    path: str
+    data: bytes
+
+
+def read_spec(path: Path) -> SpecFile:
+    """The file at ``path``, not run yet. Raises InputError where it can't be read."""
+    try:
+        return SpecFile(path.name, str(path), path.read_bytes())
+    except OSError as error:
+        raise InputError(Problem(f"the spec can't be read: {error.strerror}", str(path))) from error
+
+
+def load_spec(source: SpecSource, *, cwd: Path | None = None) -> Spec:
+    """Run a spec file in this process and check what it defines.
+
+    The file is run as a module of its own, with ``cwd`` as current directory, with the original's package names
+    in place, and with the global random streams seeded, so that every process reads the same spec.
+
+    Raises
+    ------
+    InputError
+        The file is no Python, raises, ends the process by ``sys.exit``, or defines no valid spec: all
+        problems of the last kind at once, each with its line.
+    """
+    code, lines = _compile(source)
+    module = ModuleType(f"spec_{Path(source.name).stem}")
+    sys.modules[module.__name__] = module
+    linecache.cache[source.path] = (len(source.data), None, source.data.decode(errors="replace").splitlines(True), "")
+    try:
+        with original_packages(), global_stream(0), contextlib.chdir(cwd or Path.cwd()):
+            exec(code, vars(module))  # noqa: S102
+    except InputError as error:
+        raise InputError(*(_placed(problem, source, error.__traceback__) for problem in error.problems)) from error
+    except SystemExit as error:
+        what = f"the spec ends the program (sys.exit({error.code!r})); a spec only defines spec and chunker"
+        raise _stopped(source, what, error) from error
+    except (Exception, RecursionError) as error:
+        raise _stopped(source, in_words(error), error) from error
+    return Checker(Path(source.name).stem, source.path, vars(module), lines).spec()
+
+
+def in_words(error: BaseException) -> str:
+    """One line about what a spec raised."""
+    text = " ".join(str(error).split())
+    match error:
+        case ModuleNotFoundError():
+            return f"{text}; install it for {sys.executable}, or take the import out"
+        case ValueError() if text:
+            return _short(text)
+    return _short(f"the spec raises {type(error).__name__}{': ' if text else ''}{text}")
+
+
+def spec_line(source: SpecSource, trace: TracebackType | None) -> int:
+    """The innermost line of the spec file in a traceback; 0 where it is not in it."""
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == source.path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _compile(source: SpecSource) -> tuple[CodeType, SourceLines]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source.data, source.path)
+            return compile(tree, source.path, "exec", dont_inherit=True), read_lines(tree)
+    except SyntaxError as error:
+        raise InputError(Problem(f"not valid Python: {error.msg}", source.path, error.lineno or 0)) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(Problem(f"not valid Python: {error}", source.path)) from error
+
+
+def _placed(problem: Problem, source: SpecSource, trace: TracebackType | None) -> Problem:
+    if problem.file:
+        return problem
+    return Problem(problem.what, source.path, spec_line(source, trace), problem.key)
+
+
+def _stopped(source: SpecSource, what: str, error: BaseException) -> InputError:
+    return InputError(Problem(what, source.path, spec_line(source, error.__traceback__)))
+
+
+def _short(text: Any) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
