@@ -2,6 +2,10 @@
 
 from typing import NamedTuple
 
+SLACK = 1e-11
+"""Degrees by which a limit is widened that must not miss anything: far above the rounding errors of a
+limit, far below a micro-arcsecond (2.8e-10)."""
+
 
 class Box(NamedTuple):
     """Limits in degrees; ``0 <= ra_min < ra_max <= 360`` and ``-90 <= dec_min < dec_max <= 90``.

@@ -4,17 +4,15 @@ import math
 
 import numpy as np
 
+from dgconsole.sky.boxes import SLACK
 from dgconsole.sky.tiling import DEGREES, RADIANS, Ints, Tiling
-
-_SLACK = 1e-11
-"""Degrees: above all rounding errors of the limits compared here."""
 
 
 def chunks_intersecting(tiling: Tiling, ra_lo: float, ra_hi: float, dec_lo: float, dec_hi: float) -> Ints:
     """The chunks whose boxes meet the closed box (degrees) or touch it; int32 ids, ascending.
 
     ``ra_hi`` may pass 360 and ``ra_lo`` 0 for a box across right ascension 0; 360 degrees or more between
-    them are the full circle. Declinations beyond a pole mean the pole.
+    them are the full circle. What lies beyond a pole is cut off.
 
     Raises
     ------
@@ -23,17 +21,16 @@ def chunks_intersecting(tiling: Tiling, ra_lo: float, ra_hi: float, dec_lo: floa
     """
     if not all(map(math.isfinite, (ra_lo, ra_hi, dec_lo, dec_hi))) or ra_lo > ra_hi or dec_lo > dec_hi:
         raise ValueError(f"ra {ra_lo} to {ra_hi}, dec {dec_lo} to {dec_hi} is no box: limits must ascend")
-    south, north = max(dec_lo, -90.0) - _SLACK, min(dec_hi, 90.0) + _SLACK
-    west, east = ra_lo - _SLACK, ra_hi + _SLACK
-    if south > north:
+    south, north = max(dec_lo, -90.0) - SLACK, min(dec_hi, 90.0) + SLACK
+    west, east = ra_lo - SLACK, ra_hi + SLACK
+    if dec_lo > 90.0 or dec_hi < -90.0:
         return np.empty(0, np.int32)
     stripes = tiling.num_stripes
     edges = np.arange(stripes + 1) * 180.0 / stripes - 90.0
     found = []
     for stripe in np.flatnonzero((edges[:-1] <= north) & (edges[1:] >= south)).tolist():
         pieces = int(tiling.chunks_per_stripe[stripe])
-        # Upper limits belong to the next chunk; the one before touches the box from the west.
-        first, last = math.ceil(west * pieces / 360.0) - 1, math.floor(east * pieces / 360.0)
+        first, last = math.floor(west * pieces / 360.0), math.floor(east * pieces / 360.0)
         full = east - west >= 360.0 or last - first + 1 >= pieces
         chunks = np.arange(pieces) if full else np.unique(np.arange(first, last + 1) % pieces)
         found.append(chunks + 2 * stripes * stripe)

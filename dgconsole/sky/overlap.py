@@ -4,6 +4,7 @@ Overlap is between sub-chunks, so most copies stay in the row's own chunk. Asked
 sph-partition's comparisons (below ``<``, above ``>=``, left ``<``, right ``>``) on its doubles, bit for bit.
 """
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,14 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dgconsole.sky.boxes import SLACK
 from dgconsole.sky.tiling import DEGREES, POLE_LIMIT, RADIANS, Cells, Floats, Ints, Tiling
 
 MAX_OVERLAP = 10.0
 """Degrees; more than this is refused whatever the tiling."""
 
 _FULL_CIRCLE = 360.0 - 0.001 / 3600.0
-_SLACK = 1e-11
-"""Degrees added to every limit that must not miss a row: above all rounding errors, below any spacing of rows."""
 
 Reach = tuple[float, float, float, float]
 """A closed box (ra_lo, ra_hi, dec_lo, dec_hi) in degrees."""
@@ -133,6 +133,12 @@ class Overlap:
             table.flags.writeable = False
             object.__setattr__(self, name, table)
 
+    def digest(self) -> str:
+        """SHA-256 of the tiling's and the overlap's tables, in hex: equal on two hosts when copies are equal."""
+        digest = hashlib.sha256(f"{self.tiling.digest()} {self.radius!r}".encode())
+        digest.update(self.widths.astype("<f8").tobytes())
+        return digest.hexdigest()
+
     def _too_large(self, than: str) -> ValueError:
         most = largest_overlap(self.tiling)
         return ValueError(
@@ -217,9 +223,9 @@ class Overlap:
         own, theirs = tiling.chunk_box(chunk_id), tiling.chunk_box(of)
         south, north = theirs.dec_min, theirs.dec_max
         if other < stripe:
-            south = max(south, own.dec_min - self.radius - _SLACK)
+            south = max(south, own.dec_min - self.radius - SLACK)
         elif other > stripe:
-            north = min(north, own.dec_max + self.radius + _SLACK)
+            north = min(north, own.dec_max + self.radius + SLACK)
         west, east = self._span(chunk_id, stripe, other)
         if east - west >= 360.0:
             return [(theirs.ra_min, theirs.ra_max, south, north)]
@@ -241,4 +247,4 @@ class Overlap:
         else:
             width = float(self.widths[first : first + per_stripe].max())
         box = self.tiling.chunk_box(chunk_id)
-        return box.ra_min - width - _SLACK, box.ra_max + width + _SLACK
+        return box.ra_min - width - SLACK, box.ra_max + width + SLACK
