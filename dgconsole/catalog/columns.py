@@ -1,12 +1,12 @@
 """The vocabulary of a spec file: generators of columns, under the names that the field knows."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
 from dgconsole.catalog import shapes
-from dgconsole.catalog.quantiles import magnitude_law, poisson_alias
+from dgconsole.catalog.quantiles import magnitude_law, normal_law, poisson_alias
 
 if TYPE_CHECKING:
     from dgconsole.catalog.rows import Rows
@@ -195,6 +195,10 @@ class PairGenerator(ColumnGenerator):
     share: float = 1.0
     """The share of the objects, picked by a hash of their ids, that have rows."""
 
+    def pair_shapes(self, names: Sequence[str], types: Sequence[str]) -> tuple[shapes.Shape, ...]:
+        """The shape of each column; ``types`` as written in the key. ValueError where they don't fit."""
+        raise NotImplementedError
+
     def __init__(self, filters: str, visit_radius: float, column_seed: int) -> None:
         if not filters or len(set(filters)) != len(filters):
             raise ValueError(f"filters={filters!r}: give letters, each once")
@@ -222,6 +226,17 @@ class ForcedSourceGenerator(PairGenerator):
     def default_types(self, names: Sequence[str]) -> tuple[str, ...]:
         return ("BIGINT", "BIGINT", "DOUBLE", "DOUBLE", "TINYINT")[: len(names)]
 
+    def pair_shapes(self, names: Sequence[str], types: Sequence[str]) -> tuple[shapes.Shape, ...]:  # noqa: ARG002
+        if len(names) > 5:
+            raise ValueError(f"ForcedSourceGenerator makes 5 columns, {len(names)} are named")
+        return (
+            shapes.ObjectId(),
+            shapes.VisitId(),
+            shapes.Flux(normal_law()),
+            shapes.Constant(0.1),
+            shapes.Whole(0, 127),
+        )[: len(names)]
+
 
 class SourceGenerator(PairGenerator):
     """Rows as `ForcedSourceGenerator` has them, for ``target_percentage`` (a share of 1) of the objects.
@@ -231,7 +246,19 @@ class SourceGenerator(PairGenerator):
     uniform in [0, 27.5), FLOATE in [0.05, 0.5).
     """
 
-    TYPES = ("SID", "OID", "VID", "RA", "DEC", "CHAR(1)", "INT", "TINYINT", "BIGINT", "FLOAT", "FLOATE")
+    TYPES: ClassVar[dict[str, shapes.Shape]] = {
+        "SID": shapes.RowId(),
+        "OID": shapes.ObjectId(),
+        "VID": shapes.VisitId(),
+        "RA": shapes.PlaceRa(),
+        "DEC": shapes.PlaceDec(),
+        "CHAR(1)": shapes.Band(),
+        "INT": shapes.Whole(0, 2**31 - 1),
+        "TINYINT": shapes.Whole(0, 127),
+        "BIGINT": shapes.Whole(0, 2**32 - 2),
+        "FLOAT": shapes.Linear(0.0, 27.5),
+        "FLOATE": shapes.Linear(0.05, 0.45),
+    }
 
     def __init__(
         self,
@@ -245,6 +272,13 @@ class SourceGenerator(PairGenerator):
             raise ValueError(f"target_percentage={target_percentage!r}: give a share from 0 to 1")
         self.target_percentage = target_percentage
         self.share = float(target_percentage)
+
+    def pair_shapes(self, names: Sequence[str], types: Sequence[str]) -> tuple[shapes.Shape, ...]:
+        typed = dict(zip(names, types, strict=False))
+        wrong = [name for name in names if typed.get(name, "").upper() not in self.TYPES]
+        if wrong:
+            raise ValueError(f"column {wrong[0]}: write its type behind the name, one of {', '.join(self.TYPES)}")
+        return tuple(self.TYPES[typed[name].upper()] for name in names)
 
 
 def _check_columns(name: str, value: int) -> None:

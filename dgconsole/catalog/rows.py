@@ -1,6 +1,7 @@
 """`Rows`: what a generator is given: some rows of one table in one chunk, and numbers drawn for them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,23 @@ from dgconsole.catalog.quantiles import normal_law
 from dgconsole.catalog.streams import Hashes, Key, hash_rows, make_key
 from dgconsole.sky.boxes import Box
 
-Tables = Mapping[str, Mapping[str, NDArray[Any]]]
+Columns = Mapping[str, NDArray[Any]]
+Tables = Mapping[str, Columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What the rows of a table of pairs know about their objects and visits, each of shape (n,).
+
+    ``bands`` are indices into ``words``; ``flux`` is the object's flux in the visit's band, empty where no
+    column asks for it.
+    """
+
+    objects: NDArray[np.int64]
+    visits: NDArray[np.int64]
+    bands: NDArray[np.uint8]
+    words: tuple[str, ...]
+    flux: NDArray[np.float64]
 
 
 class Rows:
@@ -35,6 +52,8 @@ class Rows:
         The prerequisite tables: table -> column -> all values in this chunk. Made when first asked for.
     counters
         uint64, shape (n,): what the draws are keyed by.
+    pairs
+        In a table of pairs: ids, band and flux of the rows' objects and visits.
     """
 
     def __init__(
@@ -49,7 +68,8 @@ class Rows:
         ra: NDArray[np.float64],
         dec: NDArray[np.float64],
         tables: Tables,
-        parents: Mapping[str, NDArray[Any]],
+        parents: Columns,
+        pairs: Pairs | None = None,
         names: tuple[str, ...] = (),
         salt: int = 0,
     ) -> None:
@@ -64,6 +84,7 @@ class Rows:
         self.parents = parents
         self.tables = tables
         self.counters = counters
+        self.pairs = pairs
         self._salt = salt
         self._draws = 0
 
@@ -83,6 +104,7 @@ class Rows:
             dec=self.dec,
             tables=self.tables,
             parents=self.parents,
+            pairs=self.pairs,
             names=names,
             salt=salt,
         )

@@ -46,6 +46,43 @@ class PlaceDec(Shape):
 
 
 @dataclass(frozen=True)
+class ObjectId(Shape):
+    """In a table of pairs: the object's id."""
+
+    sql: ClassVar[str] = "BIGINT"
+
+
+@dataclass(frozen=True)
+class VisitId(Shape):
+    """In a table of pairs: the visit's id."""
+
+    sql: ClassVar[str] = "BIGINT"
+
+
+@dataclass(frozen=True)
+class Band(Shape):
+    """In a table of pairs: the visit's band."""
+
+    sql: ClassVar[str] = "CHAR(1)"
+
+
+@dataclass(frozen=True)
+class Flux(Shape):
+    """In a table of pairs: the object's flux in the visit's band, plus noise."""
+
+    noise: QuantileTable
+    sql: ClassVar[str] = "DOUBLE"
+
+
+@dataclass(frozen=True)
+class Constant(Shape):
+    """The same number in every row."""
+
+    value: float
+    sql: ClassVar[str] = "DOUBLE"
+
+
+@dataclass(frozen=True)
 class Drawn(Shape):
     """A shape drawn from a hash of its own; ``natural`` is the dtype that ``draw`` fills."""
 

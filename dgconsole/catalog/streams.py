@@ -69,7 +69,8 @@ def hash_rows(counters: Hashes, key: Key) -> Hashes:
     for start in range(0, len(counters), BLOCK):
         part = counters[start : start + BLOCK]
         mix(part, first, second, hashes[:, start : start + BLOCK], scratch[:, : len(part)])
-    return hashes[0]
+    row: Hashes = hashes[0]
+    return row
 
 
 def hash_one(counter: int, key: Key) -> int:
