@@ -85,7 +85,7 @@ class Checker:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            self._problem(f"is {value!r}; give a number of degrees", name="edge_width")
+            self._problem(f"is {_kind(value)}; give a number of degrees", name="edge_width")
             return None
         return float(value)
 
@@ -135,7 +135,7 @@ class Checker:
     def _text(self, table: str, entry: Mapping[Any, Any], key: str) -> str:
         value = entry.get(key)
         if value is not None and (not isinstance(value, str) or not value):
-            self._problem(f"is {value!r}; give one name as text", table, key)
+            self._problem(f"is {_kind(value)}; give one name as text", table, key)
             return ""
         return value or ""
 
@@ -144,7 +144,7 @@ class Checker:
         if value is None:
             return ()
         if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-            self._problem(f"is {value!r}; give a list of table names", table, "prereq_tables")
+            self._problem(f"is {_kind(value)}; give a list of table names", table, "prereq_tables")
             return ()
         return tuple(dict.fromkeys(value))
 
@@ -234,7 +234,7 @@ class Checker:
 
 
 def _kind(value: Any) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else repr(value)[:80]
+    return f"the class {value.__name__}" if isinstance(value, type) else " ".join(repr(value).split())[:80]
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

@@ -38,7 +38,9 @@ def checked_entry(entry: ColumnSet) -> Entry:
     if callable(generator):
         return Entry((ColumnSet(entry.names, entry.types, LegacyGenerator(generator), entry.key),))
     return Entry(
-        problems=(f"{generator!r:.60} makes no columns; give a generator such as columns.UniformGenerator()",)
+        problems=(
+            f"a {type(generator).__name__} makes no columns; give a generator such as columns.UniformGenerator()",
+        )
     )
 
 

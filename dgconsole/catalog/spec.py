@@ -7,7 +7,7 @@ import sys
 import warnings
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from dgconsole.catalog.check import Checker
 from dgconsole.catalog.dialects import original_packages
@@ -67,26 +67,39 @@ def load_spec(source: SpecSource, *, cwd: Path | None = None) -> Spec:
             exec(code, vars(module))  # noqa: S102
     except InputError as error:
         raise InputError(*(_placed(problem, source, error.__traceback__) for problem in error.problems)) from error
-    except SystemExit as error:
-        what = f"the spec ends the program (sys.exit({error.code!r})); a spec only defines spec and chunker"
-        raise _stopped(source, what, error) from error
-    except (Exception, RecursionError) as error:
-        raise _stopped(source, in_words(error), error) from error
+    except (Exception, SystemExit) as error:
+        raise stopped(source, error) from error
     return Checker(Path(source.name).stem, source.path, vars(module), lines).spec()
 
 
-def in_words(error: BaseException) -> str:
-    """One line about what a spec raised."""
+def stopped(source: SpecSource, error: BaseException) -> InputError:
+    """What a spec raised, as bad input with the line of the spec that led to it."""
+    return InputError(Problem(_in_words(error), source.path, _line_in(source, error.__traceback__)))
+
+
+def _in_words(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     match error:
+        case SystemExit():
+            return f"the spec ends the process (exit({error.code!r})); it must only define tables: take that out"
         case ModuleNotFoundError():
             return f"{text}; install it for {sys.executable}, or take the import out"
-        case ValueError() if text:
-            return _short(text)
-    return _short(f"the spec raises {type(error).__name__}{': ' if text else ''}{text}")
+        case SyntaxError(filename=str() as name, lineno=int() as line):
+            return f"the spec imports what is not valid Python: {error.msg} ({name}:{line})"
+        case ValueError() | TypeError() if _of_vocabulary(error.__traceback__):
+            return text
+    return f"the spec raises {type(error).__name__}{': ' if text else ''}{text}"
 
 
-def spec_line(source: SpecSource, trace: TracebackType | None) -> int:
+def _of_vocabulary(trace: TracebackType | None) -> bool:
+    """Whether it was one of our own classes that refused what the spec gave it."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and Path(trace.tb_frame.f_code.co_filename).parent == Path(__file__).parent
+
+
+def _line_in(source: SpecSource, trace: TracebackType | None) -> int:
     """The innermost line of the spec file in a traceback; 0 where it is not in it."""
     line = 0
     while trace is not None:
@@ -111,12 +124,4 @@ def _compile(source: SpecSource) -> tuple[CodeType, SourceLines]:
 def _placed(problem: Problem, source: SpecSource, trace: TracebackType | None) -> Problem:
     if problem.file:
         return problem
-    return Problem(problem.what, source.path, spec_line(source, trace), problem.key)
-
-
-def _stopped(source: SpecSource, what: str, error: BaseException) -> InputError:
-    return InputError(Problem(what, source.path, spec_line(source, error.__traceback__)))
-
-
-def _short(text: Any) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return Problem(problem.what, source.path, _line_in(source, trace), problem.key)
