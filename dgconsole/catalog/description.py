@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+VALUES_VERSION = 1
+"""Raised when the same spec, seed and counts would give other values than before: old runs can't be resumed then."""
+
 
 class ColumnDescription(Struct, frozen=True):
     """One column: its name as written to files, its SQL type where the spec or generator gives one, its maker."""

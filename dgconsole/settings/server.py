@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dgconsole.settings.arguments import read_counts
 from dgconsole.settings.files import list_files, read_file
+from dgconsole.settings.frozen import running_folder
 from dgconsole.settings.ingest import NO_INGEST_FILES, IngestFiles, load_ingest_folder
 from dgconsole.settings.partitioner.config import load_partitioner
 from dgconsole.settings.section import Section
@@ -59,6 +60,18 @@ def load_settings(path: Path, *, overrides: Mapping[str, str] | None = None) -> 
     return _ServerFile(copy, tree, path.parent).load()
 
 
+def find_spec(path: Path) -> tuple[TextFile, Path] | None:
+    """The spec that a serverCfg.yml names and the folder to run it in, whatever else is wrong with that file.
+
+    None where there is no spec to read.
+    """
+    try:
+        file = read_file(path)
+        return _ServerFile(file, parse_yaml(file), path.parent).spec()
+    except InputError:
+        return None
+
+
 class _ServerFile:
     """serverCfg.yml while it is read; every problem of every file is noted in ``problems``."""
 
@@ -76,13 +89,12 @@ class _ServerFile:
         port = server.integer("port", least=1, most=65535)
         counts = read_counts(generator)
         transaction = generator.integer("transaction_size", least=1, most=2**31 - 1)
-        base = generator.path("baseCfgDir", self._folder) or self._folder
+        base = self._base(generator)
         spec = self._spec(generator, base)
         configs, config_files = self._partitioners(partitioner, base)
         kind = self._kind(ingest)
         name = self._name(ingest)
         ingest_files = self._ingest_files(ingest, base, name)
-        made_before = pregenerated.path("cfgDir", base)
         chunks = self._chunks()
         secrets = self._secrets(ingest)
 
@@ -104,10 +116,24 @@ class _ServerFile:
             ingest_tables=ingest_files.tables,
             ingest_database=ingest_files.database,
             ingest_files=ingest_files.files,
-            pregenerated_dir=str(made_before.absolute()) if made_before else None,
+            pregenerated_dir=self._pregenerated(pregenerated, base),
             secrets=secrets,
             server_file=self._file,
         )
+
+    def spec(self) -> tuple[TextFile, Path] | None:
+        """The spec alone, and the folder to run it in; None when it can't be read."""
+        generator, pregenerated = self._top.section("fakeDataGenerator"), self._top.section("pregenerated")
+        base = self._base(generator)
+        spec = self._spec(generator, base)
+        return (spec, running_folder(spec, self._pregenerated(pregenerated, base))) if spec.name else None
+
+    def _pregenerated(self, section: Section, base: Path) -> str | None:
+        folder = section.path("cfgDir", base)
+        return None if folder is None else str(folder.absolute())
+
+    def _base(self, generator: Section) -> Path:
+        return generator.path("baseCfgDir", self._folder) or self._folder
 
     def _blame(self, section: Section, key: str) -> tuple[str, int]:
         """Where to look when a file that this key (or its default) names is not there."""

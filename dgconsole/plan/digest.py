@@ -1,0 +1,54 @@
+"""What decides the output of a run, part by part, and one digest over all of it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from dgconsole.catalog.description import VALUES_VERSION
+from dgconsole.settings.frozen import pregenerated_files
+from dgconsole.settings.structs import RunSettings
+
+
+def plan_parts(settings: RunSettings) -> dict[str, str]:
+    """Every part by name: files as ``kind/name`` with their SHA-256 (hex), numbers and words as text."""
+    parts = {
+        "name": settings.name,
+        "ingest.kind": settings.ingest_kind,
+        "seed": str(settings.seed),
+        "visits": str(settings.visits),
+        "objects": str(settings.objects),
+        "version of the values": str(VALUES_VERSION),
+        f"spec/{settings.spec.name}": _sha256(settings.spec.data),
+    }
+    parts |= {f"partitioner/{file.name}": _sha256(file.data) for file in settings.partitioner_files}
+    parts |= {f"ingest/{file.name}": _sha256(file.data) for file in settings.ingest_files}
+    for path in pregenerated_files(settings):
+        with path.open("rb") as stream:
+            parts[f"pregenerated/{path.name}"] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return parts
+
+
+def digest_of(parts: Mapping[str, str]) -> str:
+    """One SHA-256 (hex) over all parts, whatever their order."""
+    return _sha256(json.dumps(sorted(parts.items())).encode())
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """What is not the same in two sets of parts, a line each, in words for people."""
+    return [
+        _difference(name, old.get(name), new.get(name))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _difference(name: str, old: str | None, new: str | None) -> str:
+    if old is None:
+        return f"{name} is new"
+    if new is None:
+        return f"{name} is gone"
+    return f"{name} has changed" if "/" in name else f"{name} was {old}, is {new}"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
