@@ -1,0 +1,101 @@
+"""What dgpartition leaves in its folder: files that grow at their ends, and go back to what they were on an error."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from dgconsole.partition.names import chunk_file
+from dgconsole.partition.place import Places
+
+MOST_COLLECTED = 64 << 20
+"""Bytes of text held back before they are written, however large the pool may be."""
+
+INDEX_RECORD = np.dtype([("cell", "<u8"), ("home", "<u8"), ("overlap", "<u8")])
+
+
+class OutputFolder:
+    """Appends text to files of a folder, in large strokes.
+
+    As a context manager: leaving it with an exception cuts every file back to the length that it had
+    (and removes what was not there), so that a failed run leaves nothing half done.
+    """
+
+    def __init__(self, folder: Path, *, pool: int = MOST_COLLECTED, nodes: int = 1, prefix: str = "chunk") -> None:
+        self.folder = folder
+        self.pool = min(pool, MOST_COLLECTED)
+        self.nodes = nodes
+        self.prefix = prefix
+        self.collected: dict[Path, list[memoryview | bytes]] = {}
+        self.size = 0
+        self.lengths: dict[Path, int | None] = {}
+
+    def __enter__(self) -> "OutputFolder":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.flush()
+        else:
+            self._undo()
+
+    def chunk_path(self, chunk: int, overlap: bool) -> Path:
+        name = chunk_file(chunk, overlap, self.prefix)
+        return self.folder / f"node_{chunk % self.nodes:05d}" / name if self.nodes > 1 else self.folder / name
+
+    def append(self, path: Path, text: memoryview | bytes) -> None:
+        self.collected.setdefault(path, []).append(text)
+        self.size += len(text)
+
+    def settle(self) -> None:
+        """Write what was collected if it is enough; ``OSError`` as it comes."""
+        if self.size >= self.pool:
+            self.flush()
+
+    def flush(self) -> None:
+        collected, self.collected, self.size = self.collected, {}, 0
+        for path, texts in collected.items():
+            self._write(path, texts)
+
+    def _write(self, path: Path, texts: list[memoryview | bytes]) -> None:
+        if path not in self.lengths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.lengths[path] = path.stat().st_size if path.exists() else None
+        with path.open("ab", buffering=0) as file:
+            for text in texts:
+                rest = memoryview(text)
+                while rest:
+                    rest = rest[file.write(rest) :]
+
+    def _undo(self) -> None:
+        for path, length in self.lengths.items():
+            if length is None:
+                path.unlink(missing_ok=True)
+            else:
+                os.truncate(path, length)
+
+
+class SubChunkCounts:
+    """How many rows and copies each sub-chunk got: the records of ``chunk_index.bin``."""
+
+    def __init__(self) -> None:
+        self.records = np.zeros(0, INDEX_RECORD)
+
+    def add(self, places: Places) -> None:
+        cells = (places.chunk.astype(np.uint64) << np.uint64(32)) | places.sub_chunk.astype(np.uint64)
+        copies = places.overlap.astype(np.uint64)
+        known = self.records
+        distinct, which = np.unique(np.concatenate([known["cell"], cells]), return_inverse=True)
+        records = np.zeros(len(distinct), INDEX_RECORD)
+        records["cell"] = distinct
+        np.add.at(records["home"], which, np.concatenate([known["home"], 1 - copies]))
+        np.add.at(records["overlap"], which, np.concatenate([known["overlap"], copies]))
+        self.records = records
+
+    def to_bytes(self) -> bytes:
+        """24 bytes a sub-chunk, by id: (chunk << 32) + sub-chunk, rows, copies; little-endian."""
+        return self.records.tobytes()
