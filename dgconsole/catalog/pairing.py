@@ -1,0 +1,262 @@
+"""Pairs of objects and visits: a row for each visit that sees an object, whichever chunk the visit lies in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgconsole.catalog import exactmath, shapes
+from dgconsole.catalog.columns import FilterGenerator, PairGenerator
+from dgconsole.catalog.making import Aligned, Maker, OwnRows, Setting, column_text
+from dgconsole.catalog.model import Table
+from dgconsole.catalog.roles import roles_of
+from dgconsole.catalog.rows import Pairs
+from dgconsole.catalog.streams import BLOCK, hash_rows, make_key, pair_counters, row_ids, rows_of
+from dgconsole.catalog.tablefile import TableFile
+from dgconsole.sky.neighbours import chunks_within
+from dgconsole.support.batch import Batch
+
+_OBJECTS = 4096
+"""Objects made at a time."""
+_CELLS = 1 << 19
+"""Values in a batch of pairs, at most; and 2^16 rows."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Visits in their fixed order: ids, bands (indices into ``words``), centres as unit vectors; shape (n,)."""
+
+    ids: NDArray[np.int64]
+    bands: NDArray[np.uint8]
+    words: tuple[str, ...]
+    centres: tuple[Floats, Floats, Floats]
+
+    def take(self, index: NDArray[Any]) -> "Visits":
+        x, y, z = (axis[index] for axis in self.centres)
+        return Visits(self.ids[index], self.bands[index], self.words, (x, y, z))
+
+
+class VisitTable:
+    """Visits, generated chunk by chunk or read from a file.
+
+    Parameters
+    ----------
+    source
+        The maker of the table, or the file.
+    columns
+        Its columns: id, band, right ascension, declination (degrees).
+    """
+
+    def __init__(self, source: OwnRows | TableFile, columns: tuple[str, str, str, str]) -> None:
+        self.source = source
+        self.columns = columns
+        self._all: Visits | None = None
+
+    def near(self, chunk: int, radius: float, setting: Setting) -> Visits:
+        """All visits whose centres lie within ``radius`` degrees of a chunk; some that don't may be among them."""
+        if isinstance(self.source, TableFile):
+            if self._all is None:
+                self._all = self._visits(*(self.source[name] for name in self.columns))
+            visits = self._all
+        else:
+            visits = self._of_chunks(self.source, chunks_within(setting.tiling, chunk, radius).tolist())
+        return visits.take(_near(visits.centres, setting, chunk, radius))
+
+    def _of_chunks(self, maker: OwnRows, chunks: list[int]) -> Visits:
+        counts = {chunk: maker.count(chunk) for chunk in chunks}
+        if maker.is_pure and maker.table.density is None:
+            ids = np.concatenate([row_ids(chunk, 0, count) for chunk, count in counts.items()])
+            made = [maker.batch(chunks[0], ids, *maker.positions.place(ids), self.columns)]
+        else:
+            made = [batch for chunk in chunks for batch in maker.batches(chunk, 65536, self.columns)]
+        parts = [np.concatenate([column_text(batch, name) for batch in made]) for name in self.columns]
+        return self._visits(*parts)
+
+    def _visits(self, ids: NDArray[Any], bands: NDArray[Any], ra: NDArray[Any], dec: NDArray[Any]) -> Visits:
+        words, index = np.unique(bands.astype(str), return_inverse=True)
+        centres = exactmath.unit_vectors(ra.astype(np.float64), dec.astype(np.float64))
+        return Visits(ids.astype(np.int64), index.astype(np.uint8), tuple(words.tolist()), centres)
+
+
+class PairRows(Maker):
+    """A table made by a ForcedSourceGenerator or SourceGenerator (and others that add columns to its rows)."""
+
+    def __init__(self, table: Table, setting: Setting, objects: OwnRows, visits: VisitTable) -> None:
+        super().__init__(table, setting)
+        group = next(g for g in table.columns if isinstance(g.generator, PairGenerator))
+        self.generator: PairGenerator = group.generator
+        self.objects = objects
+        self.visits = visits
+        found = self.generator.pair_shapes(group.names, group.types)
+        self._flux_wanted = any(isinstance(shape, shapes.Flux) for shape in found)
+        self._share_key = make_key(setting.seed, table.name, "", f"share/{self.generator.column_seed}")
+        self._cosine = float(exactmath.cos_degrees(np.array([self.generator.visit_radius]))[0])
+        self._rows = max(1, min(1 << 16, _CELLS // len(table.names)))
+        self._warned: set[str] = set()
+
+    def batches(self, chunk: int, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[Batch]:
+        """Pairs in the order of objects, then visits; ``rows`` is a lower limit for all batches but the last."""
+        visits = self._useful(self.visits.near(chunk, self.generator.visit_radius, self.setting))
+        if not len(visits.ids):
+            return
+        columns = tuple(flux_column(self.objects.table, band) for band in visits.words) if self._flux_wanted else ()
+        columns = tuple(dict.fromkeys(name for name in columns if name))
+        start, target = 0, max(rows, self._rows)
+        id_column = self.objects.roles.id_column
+        for some in self.objects.batches(chunk, _OBJECTS, (id_column, *columns)):
+            flux = self._fluxes(some, visits)
+            for object_rows, visit_rows in self._matches(some, visits, target):
+                stop = start + len(object_rows)
+                yield self._batch(chunk, some, visits, flux, object_rows, visit_rows, (start, stop), wanted)
+                start = stop
+
+    def _batch(
+        self,
+        chunk: int,
+        some: Batch,
+        visits: Visits,
+        flux: Floats,
+        object_rows: NDArray[np.int64],
+        visit_rows: NDArray[np.int64],
+        numbers: tuple[int, int],
+        wanted: tuple[str, ...] | None,
+    ) -> Batch:
+        bands = visits.bands.take(visit_rows)
+        pairs = Pairs(
+            objects=some.column(self.objects.roles.id_column).take(object_rows),
+            visits=visits.ids.take(visit_rows),
+            bands=bands,
+            words=visits.words,
+            flux=flux[bands, object_rows] if self._flux_wanted else np.empty(0),
+        )
+        ra, dec = some.ra.take(object_rows), some.dec.take(object_rows)
+        whole = self.setting.tables((self.objects.table.name,), chunk)[self.objects.table.name]
+        rows = self.make_rows(
+            chunk,
+            row_ids(chunk, *numbers),
+            ra,
+            dec,
+            Aligned(whole, rows_of(pairs.objects.view(np.uint64))),
+            counters=pair_counters(pairs.objects.view(np.uint64), pairs.visits.view(np.uint64)),
+            pairs=pairs,
+        )
+        recipe = self.recipe(wanted)
+        return Batch(recipe.names, tuple(recipe.blocks(rows)), ra, dec, len(ra))
+
+    def _useful(self, visits: Visits) -> Visits:
+        """The visits whose band is asked for, and known to the object where its flux is needed."""
+        kept = []
+        for index, band in enumerate(visits.words):
+            if band not in self.generator.filters:
+                continue
+            if self._flux_wanted and not flux_column(self.objects.table, band):
+                self._warn_once(band)
+                continue
+            kept.append(index)
+        if len(kept) == len(visits.words):
+            return visits
+        return visits.take(np.flatnonzero(np.isin(visits.bands, np.array(kept, np.uint8))))
+
+    def _warn_once(self, band: str) -> None:
+        if band not in self._warned:
+            self._warned.add(band)
+            self.setting.warn(
+                f"{self.table.name}: {self.objects.table.name} has no column {band}PsFlux, mag_{band} or {band};"
+                f" visits in band {band} give no rows"
+            )
+
+    def _fluxes(self, some: Batch, visits: Visits) -> Floats:
+        """The objects' flux in each band, shape (bands, objects)."""
+        names = [flux_column(self.objects.table, band) for band in visits.words] if self._flux_wanted else []
+        flux = np.zeros((len(names), some.length))
+        for row, name in enumerate(names):
+            if name in some.columns:
+                flux[row] = some.column(name)
+        return flux
+
+    def _matches(
+        self, some: Batch, visits: Visits, target: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Pairs of (object, visit) within the radius, about ``target`` at a time, in order."""
+        chosen = self._chosen(some)
+        vectors = exactmath.unit_vectors(some.ra[chosen], some.dec[chosen])
+        count = len(visits.ids)
+        height = max(1, BLOCK // count)
+        total, part = np.empty((height, count)), np.empty((height, count))
+        gathered: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        size = 0
+        for start in range(0, len(chosen), height):
+            stop = min(start + height, len(chosen))
+            dot, scratch = total[: stop - start], part[: stop - start]
+            # Products and sums written out: a matrix product adds in an order that depends on the machine.
+            np.multiply(vectors[0][start:stop, None], visits.centres[0], out=dot)
+            for axis in (1, 2):
+                np.multiply(vectors[axis][start:stop, None], visits.centres[axis], out=scratch)
+                dot += scratch
+            flat = np.flatnonzero(dot >= self._cosine)
+            row = flat // count
+            gathered.append((chosen[row + start], flat - row * count))
+            size += len(flat)
+            if size >= target:
+                yield _joined(gathered)
+                gathered, size = [], 0
+        if size:
+            yield _joined(gathered)
+
+    def _chosen(self, some: Batch) -> NDArray[np.int64]:
+        """The objects that have rows at all."""
+        if self.generator.share >= 1.0:
+            return np.arange(some.length)
+        hashes = hash_rows(some.column(self.objects.roles.id_column).view(np.uint64), self._share_key)
+        return np.flatnonzero((hashes >> np.uint64(11)).view(np.int64) < self.generator.share * 2.0**53)
+
+
+def flux_column(table: Table, band: str) -> str:
+    """The object's column of a band: ``gPsFlux``, ``mag_g`` or ``g``; empty where there is none."""
+    return next((name for name in (f"{band}PsFlux", f"mag_{band}", band) if name in table.names), "")
+
+
+def visit_columns(table: Table) -> tuple[str, str, str, str] | None:
+    """Id, band, right ascension and declination of a table of visits, by generator or else by name."""
+    names = {name.lower(): name for name in table.names}
+    bands = [group.names[0] for group in table.columns if isinstance(group.generator, FilterGenerator)]
+    roles = roles_of(table)
+    found = (
+        roles.visit_column or _named(names, ("ccdvisitid", "visitid", "visit", "id")),
+        bands[0] if bands else _named(names, ("filtername", "filter", "band")),
+        roles.ra or _named(names, ("ra", "psra")),
+        roles.dec or _named(names, ("decl", "dec", "psdecl", "psdec")),
+    )
+    return found if all(found) else None
+
+
+def _named(names: dict[str, str], known: Sequence[str]) -> str:
+    return next((names[name] for name in known if name in names), "")
+
+
+def _joined(
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate([visits for _, visits in parts])
+
+
+def _near(centres: tuple[Floats, Floats, Floats], setting: Setting, chunk: int, radius: float) -> NDArray[np.int64]:
+    """Points that may lie within ``radius`` degrees of a chunk: of the circle around its box, widened."""
+    box = setting.tiling.chunk_box(chunk)
+    everything = np.arange(len(centres[0]))
+    if box.ra_max - box.ra_min > 20.0 or max(-box.dec_min, box.dec_max) > 89.999999:
+        return everything
+    ra = np.array([0.5 * (box.ra_min + box.ra_max), box.ra_min, box.ra_min])
+    dec = np.array([0.5 * (box.dec_min + box.dec_max), box.dec_min, box.dec_max])
+    x, y, z = exactmath.unit_vectors(ra, dec)
+    # The farther corner's chord is the radius of a circle that holds the box.
+    chord = float(np.max((x - x[0]) * (x - x[0]) + (y - y[0]) * (y - y[0]) + (z - z[0]) * (z - z[0])))
+    corner = float(exactmath.asin(np.array([0.5 * np.sqrt(chord)]))[0]) * 2.0 * exactmath.RADIAN
+    reach = float(exactmath.cos_degrees(np.array([min(1.02 * corner + radius, 180.0)]))[0])
+    dot = centres[0] * x[0] + centres[1] * y[0] + centres[2] * z[0]
+    near: NDArray[np.int64] = np.flatnonzero(dot >= reach - 1e-12)
+    return near
