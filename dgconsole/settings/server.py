@@ -95,6 +95,7 @@ class _ServerFile:
         kind = self._kind(ingest)
         name = self._name(ingest)
         ingest_files = self._ingest_files(ingest, base, name)
+        pregenerated_dir = self._pregenerated(pregenerated, base)
         chunks = self._chunks()
         secrets = self._secrets(ingest)
 
@@ -116,7 +117,7 @@ class _ServerFile:
             ingest_tables=ingest_files.tables,
             ingest_database=ingest_files.database,
             ingest_files=ingest_files.files,
-            pregenerated_dir=self._pregenerated(pregenerated, base),
+            pregenerated_dir=pregenerated_dir,
             secrets=secrets,
             server_file=self._file,
         )

@@ -24,9 +24,10 @@ def did_you_mean(word: str, known: Iterable[str], elsewhere: Iterable[str] = ())
         Dotted names of other places; they are compared by their last part.
     """
     names = sorted(known)
-    if near := nearest(word, names):
-        return f"did you mean '{near}'?"
     last = {dotted.rpartition(".")[2]: dotted for dotted in elsewhere}
+    near = None if word in last else nearest(word, names)
+    if near:
+        return f"did you mean '{near}'?"
     if near := nearest(word, last):
         return f"did you mean '{last[near]}'?"
     return f"known here: {', '.join(names)}"

@@ -54,24 +54,19 @@ def parse_yaml(file: TextFile) -> Node:
         holds itself; all doubled keys of the file at once.
     """
     text = decode(file)
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
-        if root is None:
-            return EMPTY
         builder = _Builder(file.path, loader)
-        tree = builder.build(root)
+        tree = EMPTY if root is None else builder.build(root)
     except yaml.MarkedYAMLError as exc:
         raise InputError(_syntax_problem(exc, file.path)) from exc
     except yaml.reader.ReaderError as exc:
         line = text.count("\n", 0, exc.position) + 1
-        raise InputError(
-            Problem(f"holds a character that YAML forbids (code {exc.character})", file.path, line)
-        ) from exc
+        what = f"holds a character that YAML forbids (code {exc.character})"
+        raise InputError(Problem(what, file.path, line)) from exc
     except RecursionError as exc:
         raise InputError(Problem("is nested too deep, or a value holds itself", file.path)) from exc
-    finally:
-        loader.dispose()
     InputError.raise_if(builder.problems)
     return tree
 
