@@ -250,10 +250,10 @@ class Loop:
         self._maybe_bye(now)
 
     def _show(self, reading: Reading, now: float) -> None:
-        if now < self._shown + SHOW_EVERY or self._making != (reading.chunk, reading.attempt):
+        if self._making is None or now < self._shown + SHOW_EVERY:
             return
         self._shown = now
-        if reading != self._reading:
+        if self._making == (reading.chunk, reading.attempt) and reading != self._reading:
             self._reading = reading
             r = reading
             self._send(m.Progress(r.chunk, r.attempt, r.stage, r.fraction, r.rows, r.bytes))

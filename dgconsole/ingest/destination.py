@@ -8,14 +8,18 @@ from dgconsole.support.errors import ChunkError
 
 
 class WrittenFile(Protocol):
-    """One file that the partitioner wrote: its final name, where it is now, its size."""
+    """One file that the partitioner wrote: its final name, where it is now, what it holds."""
 
     @property
     def name(self) -> str: ...
     @property
     def path(self) -> Path: ...
     @property
+    def rows(self) -> int: ...
+    @property
     def bytes(self) -> int: ...
+    @property
+    def overlap(self) -> bool: ...
 
 
 class WrittenTable(Protocol):

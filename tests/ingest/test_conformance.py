@@ -19,6 +19,8 @@ class File:
     name: str
     path: Path
     bytes: int
+    rows: int = 1
+    overlap: bool = False
 
 
 @dataclass
