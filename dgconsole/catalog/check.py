@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dgconsole.catalog.chunker import Chunker
+from dgconsole.catalog.columns import PairGenerator
 from dgconsole.catalog.density import SpatialModel
 from dgconsole.catalog.generators import checked_entry
 from dgconsole.catalog.model import ColumnSet, Spec, Table
@@ -125,7 +126,7 @@ class Checker:
         return Table(
             name=name,
             columns=columns,
-            density=self._density(name, entry.get("density"), from_file),
+            density=self._density(name, entry.get("density"), from_file or _paired(columns)),
             prereq_tables=tuple(need for need in prereqs if need in spec),
             prereq_row=prereq_row,
             from_file=from_file,
@@ -148,11 +149,11 @@ class Checker:
             return ()
         return tuple(dict.fromkeys(value))
 
-    def _density(self, table: str, value: Any, from_file: str) -> Any:
+    def _density(self, table: str, value: Any, source: str) -> Any:
         if value is None or isinstance(value, SpatialModel):
-            if value is not None and from_file:
-                self.warnings.append(f"{table}: density has no effect, the rows come from {from_file}")
-            return value
+            if value is not None and source:
+                self.warnings.append(f"{table}: density has no effect, the rows come from {source}")
+            return None if source else value
         if not isinstance(value, type) and callable(getattr(value, "get_density_at_point", None)):
             return PointDensity(value)
         advice = f"write UniformSpatialModel({value})" if isinstance(value, int | float) else "give a spatial model"
@@ -231,6 +232,11 @@ class Checker:
                     near = _meant(str(key), tables[child].names)
                     self._problem(f"{director}: {child} has no column {key!r}{near}", name="directors")
         return {director: dict(children) for director, children in value.items()}
+
+
+def _paired(columns: Iterable[ColumnSet]) -> str:
+    """The prerequisites in words, for a table whose rows are pairs of theirs."""
+    return "the prerequisites" if any(isinstance(c.generator, PairGenerator) for c in columns) else ""
 
 
 def _kind(value: Any) -> str:
