@@ -36,14 +36,14 @@ def _parsed(section: Section) -> dict[str, int]:
     found: dict[str, int] = {}
     while words:
         option, equals, value = words.pop(0).partition("=")
+        if not equals and words and not words[0].startswith("--"):
+            value = words.pop(0)
         name = option.removeprefix("--")
         if option == name or name not in LIMITS:
             section.note(
                 "arguments", f"unknown option '{option}'; {did_you_mean(option, [f'--{n}' for n in LIMITS])}"
             )
             continue
-        if not equals:
-            value = words.pop(0) if words and not words[0].startswith("--") else ""
         least, most = LIMITS[name]
         if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
             section.note("arguments", f"'{option} {value}': give a whole number from {least} to {most}")

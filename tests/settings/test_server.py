@@ -135,9 +135,8 @@ def test_one_mistake_one_line(project: Path, complaints: Complaints, old: str, n
     text = (project / "serverCfg.yml").read_text()
     assert old in text
     found = complaints(text.replace(old, new, 1))
-    lines = [line for line in found if line.startswith(complaint)]
-    assert lines, found
-    assert "\n" not in lines[0]
+    assert [line[: len(complaint)] for line in found] == [complaint]
+    assert "\n" not in found[0]
 
 
 def test_all_problems_of_all_files_at_once(project: Path, complaints: Complaints) -> None:
