@@ -85,7 +85,11 @@ class Batch:
 
         made: dict[str, pl.Series] = {}
         for block in self.blocks:
-            flat = pl.Series(np.ascontiguousarray(block.values).reshape(-1), nan_to_null=True)
+            values = np.ascontiguousarray(block.values).reshape(-1)
+            if values.dtype.kind == "O":
+                flat = pl.Series(values.tolist(), dtype=pl.String)
+            else:
+                flat = pl.Series(values, nan_to_null=True)
             if block.words:
                 flat = flat.cat.to(pl.Enum(list(block.words)))
             for row, name in enumerate(block.names):
