@@ -13,7 +13,7 @@ from dgconsole.catalog.making import Aligned, Maker, OwnRows, Setting, column_te
 from dgconsole.catalog.model import Table
 from dgconsole.catalog.roles import roles_of
 from dgconsole.catalog.rows import Pairs
-from dgconsole.catalog.streams import BLOCK, hash_rows, make_key, pair_counters, row_ids, rows_of
+from dgconsole.catalog.streams import BLOCK, hash_rows, make_key, pair_counters, row_ids
 from dgconsole.catalog.tablefile import TableFile
 from dgconsole.sky.neighbours import chunks_within
 from dgconsole.support.batch import Batch
@@ -21,9 +21,13 @@ from dgconsole.support.batch import Batch
 _OBJECTS = 4096
 """Objects made at a time."""
 _CELLS = 1 << 19
-"""Values in a batch of pairs, at most; and 2^16 rows."""
+"""Values in a batch of pairs, at most; and 2^15 rows."""
+_ROW = (1 << 32) - 1
 
 Floats = NDArray[np.float64]
+
+_NO_FLUX: Floats = np.empty(0)
+_NO_BANDS: NDArray[np.uint8] = np.empty(0, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,10 @@ class PairRows(Maker):
         self.visits = visits
         found = self.generator.pair_shapes(group.names, group.types)
         self._flux_wanted = any(isinstance(shape, shapes.Flux) for shape in found)
+        self._band_wanted = any(isinstance(shape, shapes.Band) for shape in found)
         self._share_key = make_key(setting.seed, table.name, "", f"share/{self.generator.column_seed}")
         self._cosine = float(exactmath.cos_degrees(np.array([self.generator.visit_radius]))[0])
-        self._rows = max(1, min(1 << 16, _CELLS // len(table.names)))
+        self._rows = max(1, min(1 << 15, _CELLS // len(table.names)))
         self._warned: set[str] = set()
 
     def batches(self, chunk: int, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[Batch]:
@@ -103,12 +108,12 @@ class PairRows(Maker):
         visits = self._useful(self.visits.near(chunk, self.generator.visit_radius, self.setting))
         if not len(visits.ids):
             return
-        columns = tuple(flux_column(self.objects.table, band) for band in visits.words) if self._flux_wanted else ()
-        columns = tuple(dict.fromkeys(name for name in columns if name))
+        sources = [flux_column(self.objects.table, band) for band in visits.words] if self._flux_wanted else []
+        columns = tuple(dict.fromkeys(name for name in sources if name))
         start, target = 0, max(rows, self._rows)
         id_column = self.objects.roles.id_column
         for some in self.objects.batches(chunk, _OBJECTS, (id_column, *columns)):
-            flux = self._fluxes(some, visits)
+            flux = np.stack([some.column(name) if name else np.zeros(some.length) for name in sources] or [_NO_FLUX])
             for object_rows, visit_rows in self._matches(some, visits, target):
                 stop = start + len(object_rows)
                 yield self._batch(chunk, some, visits, flux, object_rows, visit_rows, (start, stop), wanted)
@@ -125,22 +130,26 @@ class PairRows(Maker):
         numbers: tuple[int, int],
         wanted: tuple[str, ...] | None,
     ) -> Batch:
-        bands = visits.bands.take(visit_rows)
+        # mode="clip" spares the check of indices that are right by construction.
+        bands = visits.bands.take(visit_rows, mode="clip") if self._band_wanted else _NO_BANDS
+        if self._flux_wanted:
+            first = visits.bands.astype(np.int64) * some.length
+            flux = flux.take(first.take(visit_rows, mode="clip") + object_rows, mode="clip")
         pairs = Pairs(
-            objects=some.column(self.objects.roles.id_column).take(object_rows),
-            visits=visits.ids.take(visit_rows),
+            objects=some.column(self.objects.roles.id_column).take(object_rows, mode="clip"),
+            visits=visits.ids.take(visit_rows, mode="clip"),
             bands=bands,
             words=visits.words,
-            flux=flux[bands, object_rows] if self._flux_wanted else np.empty(0),
+            flux=flux,
         )
-        ra, dec = some.ra.take(object_rows), some.dec.take(object_rows)
+        ra, dec = some.ra.take(object_rows, mode="clip"), some.dec.take(object_rows, mode="clip")
         whole = self.setting.tables((self.objects.table.name,), chunk)[self.objects.table.name]
         rows = self.make_rows(
             chunk,
             row_ids(chunk, *numbers),
             ra,
             dec,
-            Aligned(whole, rows_of(pairs.objects.view(np.uint64))),
+            Aligned(whole, pairs.objects & _ROW),
             counters=pair_counters(pairs.objects.view(np.uint64), pairs.visits.view(np.uint64)),
             pairs=pairs,
         )
@@ -168,15 +177,6 @@ class PairRows(Maker):
                 f"{self.table.name}: {self.objects.table.name} has no column {band}PsFlux, mag_{band} or {band};"
                 f" visits in band {band} give no rows"
             )
-
-    def _fluxes(self, some: Batch, visits: Visits) -> Floats:
-        """The objects' flux in each band, shape (bands, objects)."""
-        names = [flux_column(self.objects.table, band) for band in visits.words] if self._flux_wanted else []
-        flux = np.zeros((len(names), some.length))
-        for row, name in enumerate(names):
-            if name in some.columns:
-                flux[row] = some.column(name)
-        return flux
 
     def _matches(
         self, some: Batch, visits: Visits, target: int

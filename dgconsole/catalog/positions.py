@@ -124,8 +124,7 @@ class Positions:
             if cells is not None and touched is not None:
                 hit = touched.take(cells.alias.pick(hash_rows(ids, self._cell_key)))
             else:
-                hashes = hash_rows(ids, self._key)
-                hit = _within(hashes.astype(np.uint32), (hashes >> _HALF).astype(np.uint32), limits)
+                hit = _within(hash_rows(ids, self._key), limits)
             found.append(np.flatnonzero(hit) + start)
         return np.concatenate(found) if found else np.empty(0, np.int64)
 
@@ -207,19 +206,20 @@ def _step(value: float) -> int:
     return min(max(int(value), 0), _STEPS - 1)
 
 
-def _within(
-    u: NDArray[np.uint32], v: NDArray[np.uint32], limits: Sequence[tuple[int, int, int, int]]
-) -> NDArray[np.bool_]:
-    """Which (u, v) lie in one of the rectangles of whole numbers."""
-    hit = np.zeros(len(u), np.bool_)
+def _within(hashes: Hashes, limits: Sequence[tuple[int, int, int, int]]) -> NDArray[np.bool_]:
+    """Which hashes have their (low, high) half in one of the rectangles of whole numbers."""
+    halves = hashes.view(np.uint32).reshape(-1, 2)
+    hit = np.zeros(len(hashes), np.bool_)
     for u_lo, u_hi, v_lo, v_hi in limits:
-        if u_lo > u_hi or v_lo > v_hi:
-            continue
-        inside = np.ones(len(u), np.bool_)
-        for values, low, high in ((u, u_lo, u_hi), (v, v_lo, v_hi)):
+        inside: NDArray[np.bool_] | None = None
+        for half, low, high in ((0, u_lo, u_hi), (1, v_lo, v_hi)):
             if high - low < _STEPS - 1:
-                inside &= (values - np.uint32(low)) <= np.uint32(high - low)
-        hit |= inside
+                part = (halves[:, half] - np.uint32(low)) <= np.uint32(max(high - low, 0))
+                inside = part if inside is None else inside & part
+        if inside is None:
+            hit[:] = True
+        elif u_lo <= u_hi and v_lo <= v_hi:
+            hit |= inside
     return hit
 
 
