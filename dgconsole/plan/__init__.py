@@ -1,7 +1,6 @@
 """Settings, spec and targets checked against each other: a frozen plan, or every problem at once."""
 
 from dgconsole.plan.bundle import bundle_items, read_bundle
-from dgconsole.plan.digest import differences
 from dgconsole.plan.make import make_plan
 from dgconsole.plan.structs import BundleHeader, BundleItem, ColumnPlan, Plan, TablePlan
 from dgconsole.plan.targets import Targets, resolve_targets
@@ -14,7 +13,6 @@ __all__ = [
     "TablePlan",
     "Targets",
     "bundle_items",
-    "differences",
     "make_plan",
     "read_bundle",
     "resolve_targets",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dgconsole.partition.text import check_streamable
 from dgconsole.plan.context import Context
 from dgconsole.settings.frozen import spec_folder
 from dgconsole.settings.structs import IngestTable
@@ -11,12 +12,12 @@ from dgconsole.sky.tiling import Tiling, tiling_of
 
 def check_names(context: Context) -> None:
     """No file for a table that the spec lacks; such files are left out of the other checks."""
-    for table, config in list(context.configs.items()):
+    for table in list(context.configs):
         if table not in context.tables:
             what = (
                 f"the spec has no table '{table}': rename or remove the file; {did_you_mean(table, context.tables)}"
             )
-            context.in_file(config.path, "", what)
+            context.in_cfg(table, "", what)
             del context.configs[table]
     for table, described in list(context.ingest.items()):
         if table not in context.tables:
@@ -32,23 +33,23 @@ def check_tiling(context: Context) -> Tiling | None:
     except ValueError as exc:
         context.in_globals("chunker", str(exc))
         return None
-    for config in context.configs.values():
+    for table, config in context.configs.items():
         found = {
             "num-stripes": (config.num_stripes, stripes),
             "num-sub-stripes": (config.num_sub_stripes, sub_stripes),
         }
         for key, (here, there) in found.items():
-            named = context.line_in(config.path, key) > 0
+            named = context.line_in_cfg(table, f"part.{key}") > 0
             # A child goes where its director goes: only a tiling that its file states can contradict.
             if here != there and (named or config.pos is not None):
                 default = "" if named else " (the default)"
                 what = f"is {here}{default}, the spec's chunker has {there}: make them agree"
-                context.in_file(config.path, f"part.{key}", what)
+                context.in_cfg(table, f"part.{key}", what)
     base = context.settings.ingest_database
     for key, there in (("num_stripes", stripes), ("num_sub_stripes", sub_stripes)):
         if base is not None and base.get(key) != there:
             path = _database_path(context)
-            context.in_file(path, key, f"is {base.get(key)}, the spec's chunker has {there}: make them agree")
+            context.in_json(path, key, f"is {base.get(key)}, the spec's chunker has {there}: make them agree")
     return tiling
 
 
@@ -62,7 +63,7 @@ def check_overlap(context: Context, directors: list[str]) -> None:
             continue
         if base is not None and base.get("overlap") != config.overlap:
             what = f"is {base.get('overlap')}, {config.path} has {config.overlap}: make them agree"
-            context.in_file(_database_path(context), "overlap", what)
+            context.in_json(_database_path(context), "overlap", what)
         if edge < config.overlap:
             context.notices.append(
                 f"edge_width ({edge}) is less than the overlap of {table} ({config.overlap}): "
@@ -81,7 +82,14 @@ def check_fields(context: Context) -> None:
         if not context.fields_fit(table):
             here, there = len(config.in_fields), len(context.tables[table].columns)
             what = f"has {here} fields, the spec's table '{table}' has {there} columns: they go by place, one for one"
-            context.in_file(config.path, "in.csv.field", what)
+            context.in_cfg(table, "in.csv.field", what)
+
+
+def check_dialects(context: Context) -> None:
+    """Rows that never were CSV can be written in the dialect of each ``.cfg``."""
+    for table, config in context.configs.items():
+        for problem in check_streamable(config):
+            context.in_cfg(table, problem.key, problem.what)
 
 
 def check_files(context: Context) -> None:
@@ -91,7 +99,7 @@ def check_files(context: Context) -> None:
             continue
         if name in context.configs:
             what = f"'{name}' comes from a file and isn't delivered: remove this file or give it another extension"
-            context.in_file(context.configs[name].path, "", what)
+            context.in_cfg(name, "", what)
         plain = Path(table.from_file).name == table.from_file
         place = spec_folder(context.settings) / table.from_file
         if not plain:
@@ -114,12 +122,12 @@ def check_ingest(context: Context, directors: list[str], children: dict[str, tup
         if table not in context.configs:
             continue
         if not described.is_partitioned:
-            context.in_file(
+            context.in_json(
                 described.path, "is_partitioned", f"is 0, but {context.configs[table].path} cuts it in chunks"
             )
         elif described.is_director != (table in directors):
             role = "a director" if table in directors else "no director: set it to 0, and director_table"
-            context.in_file(described.path, "is_director", f"'{table}' is {role}")
+            context.in_json(described.path, "is_director", f"'{table}' is {role}")
         elif table in children and described.raw.get("director_key") not in (None, children[table][1]):
             context.notices.append(
                 f"{described.path}: director_key is '{described.raw['director_key']}', "
@@ -137,7 +145,7 @@ def _check_columns(context: Context, described: IngestTable) -> None:
     fields, columns = config.out_fields, [name for name, _ in described.columns]
     if len(fields) != len(columns):
         what = f"has {len(columns)} columns, {config.path} writes {len(fields)}: they go by place, one for one"
-        context.in_file(described.path, "schema", what)
+        context.in_json(described.path, "schema", what)
         return
     fit = context.fields_fit(described.table)
     own = [context.column_of(described.table, name) if fit and name in config.in_fields else name for name in fields]
@@ -148,7 +156,7 @@ def _check_columns(context: Context, described: IngestTable) -> None:
             what = (
                 f"column {place + 1} is '{name}', {config.path} writes '{fields[place]}' there: put them in one order"
             )
-            context.in_file(described.path, "schema", what)
+            context.in_json(described.path, "schema", what)
             return
 
 

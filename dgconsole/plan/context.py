@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from dgconsole.catalog.description import SpecDescription, TableDescription
 from dgconsole.settings.files import line_of
-from dgconsole.settings.structs import IngestTable, PartitionerConfig, RunSettings, TextFile
+from dgconsole.settings.partitioner.forms import read_config
+from dgconsole.settings.structs import IngestTable, PartitionerConfig, RunSettings
 from dgconsole.support.errors import Problem
 
 
@@ -29,14 +30,12 @@ class Context:
     tables: dict[str, TableDescription] = field(init=False)
     configs: dict[str, PartitionerConfig] = field(init=False)
     ingest: dict[str, IngestTable] = field(init=False)
-    _files: dict[str, TextFile] = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.tables = {table.name: table for table in self.spec.tables}
         self.configs = {config.table: config for config in settings.partitioners}
         self.ingest = {table.table: table for table in settings.ingest_tables}
-        self._files = {file.path: file for file in (*settings.partitioner_files, *settings.ingest_files)}
 
     def in_spec(self, what: str, table: str, key: str = "") -> None:
         """A problem of one of the spec's tables."""
@@ -47,14 +46,20 @@ class Context:
         """A problem of one of the spec's other names, such as ``directors``."""
         self.problems.append(Problem(what, self.settings.spec.path, line_of(self.settings.spec, name), name))
 
-    def in_file(self, path: str, key: str, what: str) -> None:
-        """A problem of a ``.cfg`` or JSON file; ``key`` is dotted, its last part is looked for in the text."""
-        self.problems.append(Problem(what, path, self.line_in(path, key), key))
+    def in_cfg(self, table: str, key: str, what: str) -> None:
+        """A problem of a table's ``.cfg``, of a dotted key where one is to blame."""
+        self.problems.append(Problem(what, self.configs[table].path, self.line_in_cfg(table, key), key))
 
-    def line_in(self, path: str, key: str) -> int:
-        """The line of a key in a file as read; 0 when the file doesn't name it."""
-        file = self._files.get(path)
-        return line_of(file, key.rpartition(".")[2]) if file and key else 0
+    def in_json(self, path: str, key: str, what: str) -> None:
+        """A problem of an ingest file."""
+        file = next(file for file in self.settings.ingest_files if file.path == path)
+        self.problems.append(Problem(what, path, line_of(file, f'"{key}"'), key))
+
+    def line_in_cfg(self, table: str, key: str) -> int:
+        """The line of a dotted key in a table's ``.cfg``; 0 when the file doesn't say it."""
+        path = self.configs[table].path
+        file = next((file for file in self.settings.partitioner_files if file.path == path), None)
+        return 0 if file is None else read_config(file).lines.get(key, 0)
 
     def names(self, table: str) -> tuple[str, ...]:
         """A table's columns by the spec's names, in order."""

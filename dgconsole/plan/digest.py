@@ -33,22 +33,5 @@ def digest_of(parts: Mapping[str, str]) -> str:
     return _sha256(json.dumps(sorted(parts.items())).encode())
 
 
-def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What is not the same in two sets of parts, a line each, in words for people."""
-    return [
-        _difference(name, old.get(name), new.get(name))
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-    ]
-
-
-def _difference(name: str, old: str | None, new: str | None) -> str:
-    if old is None:
-        return f"{name} is new"
-    if new is None:
-        return f"{name} is gone"
-    return f"{name} has changed" if "/" in name else f"{name} was {old}, is {new}"
-
-
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

@@ -2,6 +2,7 @@
 
 from dgconsole.catalog.description import SpecDescription, TableDescription
 from dgconsole.plan.agreement import (
+    check_dialects,
     check_fields,
     check_files,
     check_ingest,
@@ -31,6 +32,7 @@ def make_plan(settings: RunSettings, spec: SpecDescription) -> Plan:
     context = Context(settings, spec, notices=list(spec.warnings))
     check_names(context)
     check_fields(context)
+    check_dialects(context)
     tiling = check_tiling(context)
     check_files(context)
     roles = find_roles(context)

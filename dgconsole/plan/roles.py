@@ -82,7 +82,7 @@ def _check_director(context: Context, roles: Roles, table: str) -> None:
     if config is None:
         return
     if config.pos is None:
-        context.in_file(config.path, "part.pos", f"'{table}' is a director: add part.pos, its two position fields")
+        context.in_cfg(table, "part.pos", f"'{table}' is a director: add part.pos, its two position fields")
     elif context.fields_fit(table) and description.ra and description.dec:
         _check_position(context, table, config.pos)
     ids = {description.id_column, description.visit_column} - {""}
@@ -90,7 +90,7 @@ def _check_director(context: Context, roles: Roles, table: str) -> None:
         column = context.column_of(table, config.id)
         if column not in ids:
             what = f"'{config.id}' is the spec's column '{column}'; a director's id is {' or '.join(sorted(ids))}"
-            context.in_file(config.path, "part.id", what)
+            context.in_cfg(table, "part.id", what)
 
 
 def _check_position(context: Context, table: str, pos: tuple[str, str]) -> None:
@@ -102,7 +102,7 @@ def _check_position(context: Context, table: str, pos: tuple[str, str]) -> None:
             f"'{', '.join(pos)}' are the spec's columns '{', '.join(found)}'; "
             f"the position is in '{', '.join(wanted)}' (fields go by place)"
         )
-        context.in_file(context.configs[table].path, "part.pos", what)
+        context.in_cfg(table, "part.pos", what)
 
 
 def _check_child(context: Context, roles: Roles, table: str) -> None:
@@ -116,9 +116,9 @@ def _check_child(context: Context, roles: Roles, table: str) -> None:
         return
     if config.pos is not None:
         what = f"'{table}' follows its director '{director}' by id: take part.pos out, and set part.id to '{key}'"
-        context.in_file(config.path, "part.pos", what)
+        context.in_cfg(table, "part.pos", what)
     elif config.id is not None and context.fields_fit(table):
         column = context.column_of(table, config.id)
         if column != key:
             what = f"'{config.id}' is the spec's column '{column}'; '{table}' follows '{director}' by '{key}'"
-            context.in_file(config.path, "part.id", what)
+            context.in_cfg(table, "part.id", what)

@@ -27,14 +27,14 @@ def running_folder(spec: TextFile, pregenerated_dir: str | None) -> Path:
     return Path(spec.path).absolute().parent
 
 
-def frozen_files(settings: RunSettings) -> tuple[TextFile, ...]:
-    """Copies of every input file for a run directory, each under a name of its own, secrets taken out.
+def frozen_files(settings: RunSettings) -> dict[str, bytes]:
+    """Copies of every input file for a run directory, by relative name, secrets taken out.
 
-    A pregenerated file whose name another one has is called ``pregenerated-<name>``.
+    ``serverCfg.yml`` (under its own name) and, in folders by kind, what it names: ``spec/``, ``partitioner/``,
+    ``ingest/``, ``pregenerated/``.
     """
-    first = (settings.server_file, settings.spec, *settings.partitioner_files, *settings.ingest_files)
-    files = {file.name: file for file in first}
-    for path in pregenerated_files(settings):
-        name = path.name if path.name not in files else f"pregenerated-{path.name}"
-        files[name] = TextFile(name, str(path), path.read_bytes())
-    return tuple(files.values())
+    files = {settings.server_file.name: settings.server_file.data, f"spec/{settings.spec.name}": settings.spec.data}
+    files |= {f"partitioner/{file.name}": file.data for file in settings.partitioner_files}
+    files |= {f"ingest/{file.name}": file.data for file in settings.ingest_files}
+    files |= {f"pregenerated/{path.name}": path.read_bytes() for path in pregenerated_files(settings)}
+    return files

@@ -7,7 +7,7 @@ import pytest
 
 from dgconsole.catalog.describe import describe
 from dgconsole.catalog.spec import load_spec
-from dgconsole.plan import bundle_items, differences, make_plan, read_bundle
+from dgconsole.plan import bundle_items, make_plan, read_bundle
 from dgconsole.support.errors import PeerError
 
 
@@ -75,14 +75,8 @@ def test_what_changes_the_output_changes_the_digest(project: Any) -> None:
     project.cfg("CcdVisit", ["ccdVisitId", "filterName", "ra", "decl"], pos="ra, decl", overlap=0.0)
     after = project.plan()
     assert before.digest != after.digest
-    assert differences(before.parts, after.parts) == [
-        "name was skydb, is other",
-        "partitioner/CcdVisit.cfg is new",
-        "seed was 1, is 5",
-        "spec/sky.py has changed",
-        "visits was 30, is 31",
-    ]
-    assert differences(after.parts, before.parts)[1] == "partitioner/CcdVisit.cfg is gone"
+    changed = {name for name, _ in before.parts.items() ^ after.parts.items()}
+    assert changed == {"name", "seed", "visits", "spec/sky.py", "partitioner/CcdVisit.cfg"}
 
 
 def test_what_does_not_change_the_output_does_not(project: Any) -> None:
@@ -92,4 +86,3 @@ def test_what_does_not_change_the_output_does_not(project: Any) -> None:
         "serverCfg.yml", (project.folder / "serverCfg.yml").read_text() + "chunks: 0\nserver: {port: 5000}\n"
     )
     assert project.plan().digest == before.digest
-    assert differences(before.parts, project.plan().parts) == []

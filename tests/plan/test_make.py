@@ -114,6 +114,11 @@ def test_no_edge_width_is_the_old_one(project: Any) -> None:
 # ---- tables and fields
 
 
+def test_a_dialect_that_rows_can_not_be_written_in(project: Any, one_problem: OneProblem) -> None:
+    project.edit("cfgs/Object.cfg", '"in": {', '"out": {"csv": {"null": "-99", "no-quote": true}},\n "in": {')
+    one_problem("cfgs/Object.cfg:10: out.csv.null: '-99' cannot be told from a number")
+
+
 def test_a_cfg_for_no_table(project: Any, one_problem: OneProblem) -> None:
     project.cfg("Objekt", ["a", "b"], id="a")
     one_problem("cfgs/Objekt.cfg: the spec has no table 'Objekt': rename or remove the file; did you mean 'Object'?")
@@ -121,7 +126,7 @@ def test_a_cfg_for_no_table(project: Any, one_problem: OneProblem) -> None:
 
 def test_the_number_of_fields(project: Any, one_problem: OneProblem) -> None:
     project.cfg("Object", ["objectId", "ra", "decl"], pos="ra, decl", id="objectId", overlap=0.01667)
-    one_problem("cfgs/Object.cfg:13: in.csv.field: has 3 fields, the spec's table 'Object' has 4 columns")
+    one_problem("cfgs/Object.cfg:14: in.csv.field: has 3 fields, the spec's table 'Object' has 4 columns")
 
 
 def test_a_position_that_is_another_column(project: Any, one_problem: OneProblem) -> None:

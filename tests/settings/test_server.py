@@ -214,8 +214,14 @@ def test_the_key_of_the_service_is_in_no_copy(project: Path, spelling: str) -> N
     settings = load_settings(project / "serverCfg.yml")
     secret = spelling.split()[0].strip("'\"")
     assert settings.secrets == {"ingest.authKey": secret}
-    files = {file.name: file.data for file in frozen_files(settings)}
-    assert set(files) == {"serverCfg.yml", "spec.py", "Object.cfg", "visits.csv", "pregenerated-Object.cfg"}
+    files = frozen_files(settings)
+    assert set(files) == {
+        "serverCfg.yml",
+        "spec/spec.py",
+        "partitioner/Object.cfg",
+        "pregenerated/Object.cfg",
+        "pregenerated/visits.csv",
+    }
     assert not any(secret.encode() in data for data in files.values())
     assert b"authKey: null" in files["serverCfg.yml"]
 
@@ -272,7 +278,7 @@ def test_ingest_files_read(with_ingest: Path, project: Path) -> None:
     assert (table.table, table.is_partitioned, table.is_director) == ("Object", True, True)
     assert table.columns == (("objectId", "BIGINT NOT NULL"), ("ra", "DOUBLE"))
     assert "auth_key" not in table.raw
-    assert not any(b"s3cret" in file.data for file in frozen_files(settings))
+    assert not any(b"s3cret" in data for data in frozen_files(settings).values())
 
 
 @pytest.mark.parametrize(
