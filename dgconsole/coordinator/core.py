@@ -1,0 +1,630 @@
+"""The coordinator's decisions: ``handle(event, now) -> orders``; no await, clock, socket or database inside.
+
+A batch of events is one transaction of the ledger. ``begin`` marks its start. When the ledger cannot be written,
+``fail`` puts everything back to where it was at ``begin``, keeps the events and pauses; ``ResumeRun`` goes through
+them again.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dgconsole.coordinator import events as e
+from dgconsole.coordinator.books import Acceptance, Books, LimboNote
+from dgconsole.coordinator.chunks import Chunks, State
+from dgconsole.coordinator.clients import Client, Hold
+from dgconsole.coordinator.options import Options
+from dgconsole.coordinator.policy import GUARD_CHUNKS, OF_THE_CHUNK, Failure, GiveItUp, fold, judge, share
+from dgconsole.coordinator.validation import problems
+from dgconsole.snapshot import ClientState
+from dgconsole.support.errors import BugError, Fault
+from dgconsole.wire import messages as m
+from dgconsole.wire.messages import Figures
+
+Orders = list[e.Order]
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended, in the words of the ledger."""
+
+    word: str
+    fault: str = ""
+    stage: str = ""
+    error: str = ""
+
+
+COMPLETED = Outcome("completed")
+
+
+class Core(Books):
+    """What follows from what; see ``Books`` for the parameters and for the state itself."""
+
+    def __init__(self, chunks: Chunks, options: Options, **kept: Any) -> None:
+        super().__init__(chunks, options, **kept)
+        self._asked: Client | None = None
+        self._handlers: dict[type, Callable[[Any, float], Orders]] = {
+            e.Expected: self._expected,
+            e.Joined: self._joined,
+            e.Readied: self._readied,
+            e.TurnedAway: self._turned_away,
+            e.Said: self._said,
+            e.Gone: self._gone,
+            e.Exited: self._exited,
+            e.Accepted: self._accepted,
+            e.AcceptFailed: self._accept_failed,
+            e.DestinationTrouble: self._trouble,
+            e.Tick: self._tick,
+            e.PauseRun: self._pause,
+            e.ResumeRun: self._resume,
+            e.RetryChunks: self._retry,
+            e.StopRun: self._stop,
+            e.StopOne: self._stop_one,
+        }
+        self._speech: dict[type, Callable[[Client, Any, float], Orders]] = {
+            m.Ask: self._ask,
+            m.Progress: self._progress,
+            m.Ping: self._ping,
+            m.Completed: self._completed,
+            m.Failed: self._failed,
+            m.GiveUp: self._give_up,
+            m.Bye: self._bye,
+        }
+
+    # ---- the way in
+
+    def handle(self, event: e.Event, now: float) -> Orders:
+        """What follows from ``event`` at ``now`` (clock seconds)."""
+        if self.run.broken and not self._passes_while_broken(event):
+            if not isinstance(event, e.Tick):
+                self.run.held += (event,)
+            return []
+        self.revision += 1
+        orders = self._handlers[type(event)](event, now)
+        orders += self._dispatch(now)
+        orders += self._settle_run(now)
+        return orders
+
+    @staticmethod
+    def _passes_while_broken(event: e.Event) -> bool:
+        if isinstance(event, e.Said):
+            return isinstance(event.message, m.Ping | m.Progress)
+        return isinstance(event, e.ResumeRun | e.StopRun)
+
+    def fail(self, batch: Iterable[e.Event], text: str, now: float) -> Orders:
+        """The ledger has not taken the steps of ``batch``: memory is as it was, and nothing is handed out.
+
+        The events are kept, and gone through again at ``ResumeRun``; a ``StopRun`` among them is heeded at once.
+        """
+        self.take_back()
+        events = tuple(batch)
+        self.run.held += tuple(x for x in events if not isinstance(x, e.Tick | e.ResumeRun | e.StopRun))
+        self.run.pauses["ledger"] = text
+        words = f"the ledger cannot be written, handing out is paused: {text}"
+        orders: Orders = [e.Log("console", "error", words)]
+        for event in events:
+            if isinstance(event, e.StopRun):
+                orders += self.handle(event, now)
+        self.begin()
+        return orders
+
+    # ---- clients come and go
+
+    def _expected(self, event: e.Expected, now: float) -> Orders:
+        known = self.clients.get(event.name)
+        if known is not None and not known.over:
+            return []
+        return self.enter(event.name, event.host, now)[1]
+
+    def _joined(self, event: e.Joined, now: float) -> Orders:
+        client = self.clients.get(event.name)
+        orders: Orders = []
+        if client is not None and client.peer:
+            raise BugError(f"{event.name} is connected twice", [repr(event), repr(client)])
+        if client is None or client.over or client.host != event.host:
+            client, orders = self.enter(event.name, event.host, now)
+        self.touch_client(client)
+        client.peer, client.pid, client.heard, client.progress_at = event.peer, event.pid, now, now
+        client.draining = self.run.stopping
+        self.recount_clients()
+        self.peers[event.peer] = event.name
+        orders.append(e.Greet(event.peer, event.name, event.host))
+        if self.run.stopping:
+            orders.append(e.Send(event.peer, m.Stop(now=False)))
+        return orders
+
+    def _readied(self, event: e.Readied, now: float) -> Orders:
+        client = self.client_of(event.peer)
+        if client is None or client.over:
+            return []
+        self.touch_client(client)
+        client.state = ClientState.IDLE
+        client.heard = now
+        self.recount_clients()
+        return [e.Log(client.name, "info", f"{client.name} has joined")]
+
+    def _turned_away(self, event: e.TurnedAway, now: float) -> Orders:
+        client = self.client_of(event.peer)
+        if client is None:
+            return []
+        return self._leave(client, ClientState.REFUSED, event.reason, Fault.STOPPED, now)
+
+    def _gone(self, event: e.Gone, now: float) -> Orders:
+        client = self.client_of(event.peer)
+        if client is None:
+            return []
+        if client.over:
+            self.touch_client(client)
+            self._forget_peer(client)
+            return []
+        if client.draining or client.dismissed:
+            return self._leave(client, self._good_end(client), "", Fault.STOPPED, now)
+        return self._leave(client, ClientState.LOST, client.exited or event.how, Fault.LOST, now)
+
+    @staticmethod
+    def _good_end(client: Client) -> ClientState:
+        return ClientState.STOPPED if client.draining and not client.dismissed else ClientState.DONE
+
+    def _exited(self, event: e.Exited, now: float) -> Orders:
+        client = self.clients.get(event.name)
+        if client is None or client.over:
+            return []
+        self.touch_client(client)
+        client.exited, client.exited_at = event.how or "its process ended", now
+        if client.peer:
+            return []  # what it said last may still be on its way; the end of the connection, or the lease, follows
+        state = ClientState.STOPPED if client.draining else ClientState.LOST
+        return self._leave(client, state, client.exited, Fault.STOPPED, now)
+
+    def _leave(self, client: Client, state: ClientState, reason: str, fault: Fault, now: float) -> Orders:
+        """The client takes no more part; what it has in hand goes back, the chunk in work with ``fault`` as blame."""
+        self.touch_client(client)
+        in_work = client.in_work
+        orders: Orders = []
+        for chunk, hold in list(client.hand.items()):
+            why = fault if chunk == in_work else Fault.STOPPED
+            orders += self._attempt_failed(client, chunk, hold, why, client.stage, f"{client.name}: {reason}", now)
+        client.state, client.reason, client.wanted, client.chunk = state, reason, 0, -1
+        self.askers.pop(client.name, None)
+        self.recount_clients()
+        orders += self._seal(client, now)
+        if state is not ClientState.GAVE_UP:  # that one still says Bye
+            if client.peer:
+                orders.append(e.Drop(client.peer, reason=reason))
+            self._forget_peer(client)
+        level = "info" if state in (ClientState.STOPPED, ClientState.DONE) else "warning"
+        words = f"{client.name} {state.value}" + (f": {reason}" if reason else "")
+        return [*orders, e.Log(client.name, level, words)]
+
+    def _forget_peer(self, client: Client) -> None:
+        self.peers.pop(client.peer, None)
+        client.peer = 0
+
+    # ---- what clients say
+
+    def _said(self, event: e.Said, now: float) -> Orders:
+        client = self.client_of(event.peer)
+        if client is None:
+            return []
+        self.touch_client(client)
+        client.heard = now
+        if client.over and not isinstance(event.message, m.Ping | m.Bye):
+            return []
+        return self._speech[type(event.message)](client, event.message, now)
+
+    def _ask(self, client: Client, message: m.Ask, now: float) -> Orders:  # noqa: ARG002
+        if not client.ready:
+            return []
+        if self.run.finished and self.options.end_when_finished:
+            return [self._dismiss(client)]
+        client.wanted = message.count
+        self._asked = client
+        self.askers[client.name] = None
+        return []
+
+    def _progress(self, client: Client, message: m.Progress, now: float) -> Orders:
+        hold = client.hand.get(message.chunk)
+        if hold is None or hold.attempt != message.attempt:
+            return []
+        if client.chunk != message.chunk:
+            client.chunk, client.rows, client.bytes = message.chunk, 0, 0
+        client.stage, client.fraction = message.stage, message.fraction
+        client.written(now, message.rows, message.bytes)
+        return []
+
+    def _ping(self, client: Client, message: m.Ping, now: float) -> Orders:
+        if message.progress != client.progress or not client.hand:
+            client.progress, client.progress_at = message.progress, now
+        return [e.Send(client.peer, m.Pong(message.number))]
+
+    def _completed(self, client: Client, message: m.Completed, now: float) -> Orders:
+        chunk, attempt = message.chunk, message.attempt
+        hold = client.hand.get(chunk)
+        if hold is None or hold.attempt != attempt:
+            return [
+                *self._late(client, chunk, attempt),
+                e.Send(client.peer, m.Settled(chunk, attempt, accepted=False)),
+            ]
+        self.touch_row(hold.index)
+        self._out_of_hand(client, chunk, now)
+        tables = message.figures.tables
+        rows = sum(table.rows + table.overlap_rows for table in tables)
+        client.written(now, rows, sum(table.bytes for table in tables))
+        client.rows = client.bytes = 0
+        self.accepting[hold.index] = Acceptance(hold, client.name, client.peer, message.figures)
+        return [e.Accept(chunk, attempt, message.figures)]
+
+    def _failed(self, client: Client, message: m.Failed, now: float) -> Orders:
+        chunk, attempt = message.chunk, message.attempt
+        hold = client.hand.get(chunk)
+        accepted = hold is not None and hold.attempt == attempt
+        orders: Orders = []
+        if hold is None or not accepted:
+            orders += self._late(client, chunk, attempt)
+        else:
+            text = message.text or message.fault.value
+            orders += self._attempt_failed(client, chunk, hold, message.fault, message.stage, text, now)
+            client.rows = client.bytes = 0
+            if message.details:
+                orders.append(e.Log(client.name, "debug", f"chunk {chunk}, attempt {attempt}: {message.details}"))
+        return [*orders, e.Send(client.peer, m.Settled(chunk, attempt, accepted=accepted))]
+
+    @staticmethod
+    def _late(client: Client, chunk: int, attempt: int) -> Orders:
+        text = f"{client.name} reported attempt {attempt} at chunk {chunk}, which it no longer has: passed over"
+        return [e.Log(client.name, "info", text)]
+
+    def _give_up(self, client: Client, message: m.GiveUp, now: float) -> Orders:
+        return self._leave(client, ClientState.GAVE_UP, message.text or message.fault.value, message.fault, now)
+
+    def _bye(self, client: Client, message: m.Bye, now: float) -> Orders:  # noqa: ARG002
+        if client.over:
+            peer = client.peer
+            self._forget_peer(client)
+            return [e.Drop(peer)]
+        return self._leave(client, self._good_end(client), "", Fault.STOPPED, now)
+
+    # ---- how an attempt ends
+
+    def _accepted(self, event: e.Accepted, now: float) -> Orders:
+        orders: Orders = []
+        for chunk, attempt in event.items:
+            i, acceptance = self._acceptance(chunk, attempt)
+            self.chunks.rows[i] = sum(table.rows for table in acceptance.figures.tables)
+            self.chunks.seconds[i] = now - acceptance.hold.since
+            orders += self._end(i, acceptance, State.COMPLETED, int(self.chunks.used[i]), COMPLETED, now)
+            orders.append(e.Send(acceptance.peer, m.Settled(chunk, attempt, accepted=True)))
+            self.run.guard_cause, self.run.guard_chunks = "", frozenset()
+            self.failures.pop(i, None)
+        return orders
+
+    def _accept_failed(self, event: e.AcceptFailed, now: float) -> Orders:
+        _, acceptance = self._acceptance(event.chunk, event.attempt)
+        client = self.clients[acceptance.client]
+        self.touch_client(client)
+        orders = self._attempt_failed(
+            client, event.chunk, acceptance.hold, Fault.DELIVER, "deliver", event.text, now, acceptance=acceptance
+        )
+        return [*orders, e.Send(acceptance.peer, m.Settled(event.chunk, event.attempt, accepted=False))]
+
+    def _acceptance(self, chunk: int, attempt: int) -> tuple[int, Acceptance]:
+        i = self.chunks.index(chunk)
+        acceptance = self.accepting.get(i)
+        if acceptance is None or acceptance.hold.attempt != attempt:
+            raise BugError(f"attempt {attempt} at chunk {chunk} was not to be accepted", [repr(acceptance)])
+        self.touch_row(i)
+        return i, acceptance
+
+    def _trouble(self, event: e.DestinationTrouble, now: float) -> Orders:
+        self.run.pauses["destination"] = event.text
+        return [*self._seal_all(now), e.Log("console", "error", f"finished files cannot be kept: {event.text}")]
+
+    def _attempt_failed(
+        self,
+        client: Client,
+        chunk: int,
+        hold: Hold,
+        fault: Fault,
+        stage: str,
+        text: str,
+        now: float,
+        *,
+        acceptance: Acceptance | None = None,
+    ) -> Orders:
+        i = hold.index
+        self.touch_row(i)
+        index = int(self.chunks.client[i])
+        failure = Failure(index, fault, fold(text))
+        earlier = self.failures.get(i, ())
+        used = int(self.chunks.used[i])
+        options = self.options
+        verdict = judge(
+            failure,
+            earlier,
+            used=used,
+            max_attempts=options.max_attempts,
+            base=options.retry_wait,
+            limit=options.retry_wait_limit,
+        )
+        outcome = e.FAULT_OUTCOMES.get(fault, "failed")
+        error = "" if fault is Fault.STOPPED else text
+        if fault is not Fault.STOPPED:
+            self.failures[i] = (*earlier, failure)
+        what = acceptance or Acceptance(hold, client.name, client.peer, Figures((), {}))
+        told = Outcome(outcome, fault.value, stage, error)
+        if isinstance(verdict, GiveItUp):
+            self.limbo[i] = LimboNote(fault.value, text, failure.cause, index)
+            orders = self._end(i, what, State.LIMBO, used, told, now)
+            orders.append(e.Log(client.name, "error", f"chunk {chunk} is in limbo, {verdict.reason}: {text}"))
+        else:
+            used -= not verdict.uses_attempt
+            self.chunks.avoid[i] = verdict.avoid
+            orders = self._end(i, what, State.PENDING, used, told, now, retry_at=now + verdict.wait)
+            if verdict.uses_attempt:
+                orders.append(e.Log(client.name, "warning", f"chunk {chunk}, attempt {hold.attempt}: {text}"))
+        return [*orders, *self._guard(chunk, fault, text, failure.cause, now)]
+
+    def _end(
+        self,
+        i: int,
+        acceptance: Acceptance,
+        to: State,
+        used: int,
+        outcome: Outcome,
+        now: float,
+        *,
+        retry_at: float | None = None,
+    ) -> Orders:
+        """Close the attempt in arrays, hand and ledger. Its row is touched already."""
+        chunks, hold = self.chunks, acceptance.hold
+        chunk = int(chunks.ids[i])
+        chunks.retry_at[i] = retry_at or 0.0
+        chunks.move(i, to, used)
+        self.chunk_revision = self.revision
+        if to is State.PENDING:
+            self.waiting.put_back(i)
+        client = self.clients[acceptance.client]
+        self.touch_client(client)
+        if self.accepting.pop(i, None) is None:
+            self._out_of_hand(client, chunk, now)
+        ended = e.Ended(
+            chunk=chunk,
+            attempt=hold.attempt,
+            client=int(chunks.client[i]),
+            state=int(to),
+            used=used,
+            retry_at=None if retry_at is None else retry_at + self.offset,
+            started=hold.since + self.offset,
+            at=now + self.offset,
+            outcome=outcome.word,
+            fault=outcome.fault,
+            stage=outcome.stage,
+            error=outcome.error,
+            figures=acceptance.figures if to is State.COMPLETED else None,
+        )
+        client.transactions[hold.transaction] -= 1
+        return [e.Persist(ended), *self._close_transaction(client, hold.transaction, now)]
+
+    @staticmethod
+    def _out_of_hand(client: Client, chunk: int, now: float) -> None:
+        del client.hand[chunk]
+        client.progress_at = now
+        if client.chunk == chunk:
+            client.chunk, client.stage, client.fraction = -1, "", 0.0
+
+    def _guard(self, chunk: int, fault: Fault, text: str, cause: str, now: float) -> Orders:
+        """The same error on chunk after chunk pauses handing out: the fault is hardly the chunks'."""
+        if fault not in OF_THE_CHUNK:
+            return []
+        run = self.run
+        if run.guard_cause != cause:
+            run.guard_cause, run.guard_chunks = cause, frozenset()
+        run.guard_chunks |= {chunk}
+        if len(run.guard_chunks) < GUARD_CHUNKS or "errors" in run.pauses:
+            return []
+        run.pauses["errors"] = text
+        words = f"the same error on {GUARD_CHUNKS} chunks in a row, handing out is paused: {text}"
+        return [*self._seal_all(now), e.Log("console", "error", words)]
+
+    # ---- handing out
+
+    def _dispatch(self, now: float) -> Orders:
+        """Hand out what can be handed out to those who wait; who has just asked in vain is told to wait."""
+        run, orders = self.run, Orders()
+        if not (run.pauses or run.stopping):
+            for name in list(self.askers):
+                if not self.waiting.any_due(now):
+                    break
+                orders += self._serve(self.clients[name], now)
+        asked, self._asked = self._asked, None
+        if asked is not None and asked.wanted:
+            orders.append(e.Send(asked.peer, m.Assign(())))
+        return orders
+
+    def _serve(self, client: Client, now: float) -> Orders:
+        chunks = self.chunks
+        taking_part, ready = self.census()
+        count = share(
+            left=chunks.counts[State.PENDING],
+            clients=taking_part,
+            asked=client.wanted,
+            limit=self.options.chunks_per_request,
+        )
+        indices = self.waiting.take(count, now, client.index, others=ready > 1)
+        if not indices:
+            return []
+        self.touch_client(client)
+        orders: Orders = []
+        if not client.hand:
+            client.progress_at = now
+        for i in indices:
+            orders += self._assign(client, i, now)
+        client.wanted = 0
+        del self.askers[client.name]
+        chosen = tuple((int(chunks.ids[i]), int(chunks.attempt[i])) for i in indices)
+        return [*orders, e.Send(client.peer, m.Assign(chosen))]
+
+    def _assign(self, client: Client, i: int, now: float) -> Orders:
+        chunks, orders = self.chunks, Orders()
+        self.touch_row(i)
+        if not client.current:
+            client.current, client.room = self.run.next_transaction, self.options.transaction_size
+            client.transactions[client.current] = 0
+            self.run.next_transaction += 1
+            opened = e.TransactionOpened(client.current, client.index, now + self.offset)
+            orders.append(e.Persist(opened))
+        chunk, attempt, used = int(chunks.ids[i]), int(chunks.attempt[i]) + 1, int(chunks.used[i]) + 1
+        chunks.move(i, State.ASSIGNED, used)
+        chunks.attempt[i], chunks.client[i], chunks.fresh[i], chunks.retry_at[i] = attempt, client.index, False, 0.0
+        self.chunk_revision = self.revision
+        client.hand[chunk] = Hold(i, attempt, client.current, now)
+        client.transactions[client.current] += 1
+        step = e.Assigned(chunk, attempt, used, client.index, client.current, now + self.offset)
+        orders.append(e.Persist(step))
+        client.room -= 1
+        if not client.room:
+            client.current = 0
+        return orders
+
+    # ---- transactions
+
+    def _seal(self, client: Client, now: float) -> Orders:
+        """The client's transaction takes no more chunks."""
+        if not client.current:
+            return []
+        self.touch_client(client)
+        current, client.current = client.current, 0
+        return self._close_transaction(client, current, now)
+
+    def _seal_all(self, now: float) -> Orders:
+        return [order for client in self.clients.values() for order in self._seal(client, now)]
+
+    def _close_transaction(self, client: Client, number: int, now: float) -> Orders:
+        if number == client.current or client.transactions[number]:
+            return []
+        del client.transactions[number]
+        return [e.Persist(e.TransactionClosed(number, now + self.offset))]
+
+    def _settle_run(self, now: float) -> Orders:
+        """Notice that nothing is left to hand out, or nothing at all, or that there is again."""
+        run, counts = self.run, self.chunks.counts
+        orders: Orders = []
+        nothing_pending = counts[State.PENDING] == 0
+        if nothing_pending and not run.sealed:
+            orders += self._seal_all(now)
+        run.sealed = nothing_pending
+        finished = nothing_pending and not (counts[State.ASSIGNED] or counts[State.DELIVERED])
+        if finished != run.finished:
+            run.finished = finished
+            orders.append(e.Finished(finished))
+            if finished and self.options.end_when_finished:
+                orders += self._send_home()
+        return orders
+
+    def _send_home(self) -> Orders:
+        orders: Orders = []
+        for client in self.clients.values():
+            if client.ready and client.wanted:
+                orders.append(self._dismiss(client))
+        return orders
+
+    def _dismiss(self, client: Client) -> e.Order:
+        self.touch_client(client)
+        client.dismissed = True
+        client.wanted = 0
+        self.askers.pop(client.name, None)
+        self.recount_clients()
+        return e.Send(client.peer, m.NoMore())
+
+    # ---- time
+
+    def _tick(self, event: e.Tick, now: float) -> Orders:  # noqa: ARG002
+        options = self.options
+        orders: Orders = []
+        for client in list(self.clients.values()):
+            if not client.peer:
+                continue
+            if now - client.heard > options.lease:
+                orders += self._cut(client, f"no word for {now - client.heard:.0f} s", Fault.LOST, now)
+            elif client.exited and now - client.exited_at > options.heartbeat:
+                orders += self._cut(client, client.exited, Fault.LOST, now)
+            elif client.hand and now - client.progress_at > options.stall_timeout:
+                orders += self._cut(client, f"no progress for {options.stall_timeout:.0f} s", Fault.STALL, now)
+        return orders
+
+    def _cut(self, client: Client, reason: str, fault: Fault, now: float) -> Orders:
+        """End a client that no longer does its work, however it is called."""
+        peer = client.peer
+        if client.over:
+            self.touch_client(client)
+            self._forget_peer(client)
+            return [e.Drop(peer, client.name, reason)]
+        orders = [] if client.state is ClientState.STARTING else [e.Send(peer, m.Stop(now=True))]
+        return [
+            *orders,
+            e.Drop(peer, client.name, reason),
+            *self._leave(client, ClientState.LOST, reason, fault, now),
+        ]
+
+    # ---- what people want
+
+    def _pause(self, event: e.PauseRun, now: float) -> Orders:  # noqa: ARG002
+        self.run.pauses["person"] = ""
+        return self._seal_all(now)
+
+    def _resume(self, event: e.ResumeRun, now: float) -> Orders:  # noqa: ARG002
+        run = self.run
+        run.pauses.clear()
+        run.guard_cause, run.guard_chunks = "", frozenset()
+        held, run.held = run.held, ()
+        return [order for past in held for order in self.handle(past, now)]
+
+    def _retry(self, event: e.RetryChunks, now: float) -> Orders:
+        if event.chunks is None:
+            self.run.pauses.pop("errors", None)
+            self.run.guard_cause, self.run.guard_chunks = "", frozenset()
+            indices = np.flatnonzero(self.chunks.state == State.LIMBO).tolist()
+        else:
+            indices = sorted({self.chunks.index(chunk) for chunk in event.chunks} - {-1})
+        orders: Orders = []
+        for i in indices:
+            if self.chunks.state[i] != State.LIMBO:
+                continue
+            self.touch_row(i)
+            self.chunks.retry_at[i], self.chunks.avoid[i] = now, -1
+            self.chunks.move(i, State.PENDING, 0)
+            self.chunk_revision = self.revision
+            self.waiting.put_back(i)
+            self.limbo.pop(i, None)
+            self.failures.pop(i, None)
+            orders.append(e.Persist(e.Requeued(int(self.chunks.ids[i]))))
+        return orders
+
+    def _stop(self, event: e.StopRun, now: float) -> Orders:  # noqa: ARG002
+        self.run.stopping = True
+        orders: Orders = []
+        for client in self.clients.values():
+            if client.peer and not client.over:
+                orders += self._drain(client, now=event.now)
+        return orders
+
+    def _stop_one(self, event: e.StopOne, now: float) -> Orders:
+        client = self.clients.get(event.name)
+        if client is None or client.over:
+            return []
+        if client.peer:
+            return self._drain(client, now=event.now)
+        return self._leave(client, ClientState.STOPPED, "", Fault.STOPPED, now)
+
+    def _drain(self, client: Client, *, now: bool) -> Orders:
+        self.touch_client(client)
+        client.draining = True
+        client.wanted = 0
+        self.recount_clients()
+        self.askers.pop(client.name, None)
+        return [e.Send(client.peer, m.Stop(now))]
+
+    def validate(self) -> None:
+        """BugError with all that is wrong, where the state contradicts itself. For tests, and after a load."""
+        if found := problems(self):
+            raise BugError("the coordinator contradicts itself", found)

@@ -1,0 +1,27 @@
+"""What a run may be told about how to go; the defaults are those of the contracts."""
+
+from msgspec import Struct
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """All times in seconds."""
+
+    max_attempts: int = 3
+    chunks_per_request: int = 16
+    """The most that one request gets."""
+    transaction_size: int = 10
+    """So many chunks, handed to one client, belong together in the ledger."""
+    heartbeat: float = 5.0
+    lease: float = 30.0
+    """Without a word for so long a client is gone."""
+    hello_timeout: float = 10.0
+    """A connection that says nothing for so long is closed."""
+    stall_timeout: float = 600.0
+    retry_wait: float = 1.0
+    """Before the second attempt; four times as long before each further one."""
+    retry_wait_limit: float = 60.0
+    end_when_finished: bool = False
+    """Tell idle clients NoMore when nothing is pending or assigned; else they wait for what a person may retry."""
+    tick: float = 0.25
+    gather: float = 0.002
+    """How long events gather for one commit."""

@@ -1,0 +1,153 @@
+"""One connection of a client: bytes to events and back, bounded, with every end accounted for; no decisions here."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Protocol, cast
+
+from dgconsole.support.errors import PeerError
+from dgconsole.wire import messages as m
+from dgconsole.wire.framing import FrameReader, encode
+from dgconsole.wire.messages import FromClient, FromCoordinator, Role
+from dgconsole.wire.session import WireSession
+
+PIECE = 524_288
+"""Longest piece of a file, in bytes, in one message."""
+
+_BACKLOG = 256
+"""So many messages may wait for the core before the connection is not read from."""
+_UNREAD = 8 << 20
+"""So many bytes may wait for a client that does not read before its connection ends."""
+
+
+class BundleItem(Protocol):
+    """A file for the clients."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+
+
+class Owner(Protocol):
+    """What a connection tells the server."""
+
+    def opened(self, peer: "Peer") -> None: ...
+
+    def hello(self, peer: "Peer", message: m.Hello) -> None: ...
+
+    def ready(self, peer: "Peer", message: m.Ready) -> None: ...
+
+    def said(self, peer: "Peer", message: FromClient) -> None: ...
+
+    def closed(self, peer: "Peer", how: str) -> None: ...
+
+
+class Peer(asyncio.Protocol):
+    """One connection, number ``number``. ``name`` is its client once the server knows it."""
+
+    def __init__(self, number: int, owner: Owner, hello_timeout: float) -> None:
+        self.number = number
+        self.name = ""
+        self._owner = owner
+        self._reader = FrameReader(Role.COORDINATOR)
+        self._session = WireSession(Role.COORDINATOR)
+        self._hello_timeout = hello_timeout
+        self._timer: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._backlog = 0
+        self._how = ""
+
+    # ---- asyncio's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._owner.opened(self)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._hello_timeout, self.end, "said nothing")
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message in self._reader.feed(data):
+                self._session.received(message)
+                self._receive(cast(FromClient, message))
+                if self._how:
+                    return
+        except PeerError as error:
+            self.end(str(error))
+
+    def _receive(self, message: FromClient) -> None:
+        if isinstance(message, m.Hello):
+            if self._timer:
+                self._timer.cancel()
+            self._owner.hello(self, message)
+        elif isinstance(message, m.Ready):
+            self._owner.ready(self, message)
+        else:
+            self._backlog += 1
+            if self._backlog == _BACKLOG and self._transport:
+                self._transport.pause_reading()
+            self._owner.said(self, message)
+
+    def handled(self) -> None:
+        """One message that was passed on is dealt with."""
+        self._backlog -= 1
+        if self._backlog == _BACKLOG - 1 and self._transport and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._transport = None
+        self._writable.set()
+        cut = "in the middle of a message" if self._reader.partial else ""
+        self._owner.closed(self, self._how or cut or (f"connection lost ({exc})" if exc else "connection closed"))
+
+    # ---- the server's calls
+
+    def send(self, message: FromCoordinator) -> None:
+        """Send, if the connection is there; one that does not read ends."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._session.sent(message)
+        transport.write(encode(message))
+        if transport.get_write_buffer_size() > _UNREAD:
+            self.end("does not read what it is sent")
+            transport.abort()
+
+    async def send_bundle(self, items: Iterable[BundleItem]) -> None:
+        """All files in pieces, at the speed at which the client reads, then BundleEnd."""
+        for item in items:
+            for piece in pieces(item):
+                self.send(piece)
+                await self._writable.wait()
+        self.send(m.BundleEnd())
+
+    def end(self, how: str) -> None:
+        """Close the connection once what was sent is out; ``how`` is what ``closed`` will say."""
+        self._how = self._how or how or "closed"
+        if self._transport:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if self._transport:
+            self._transport.abort()
+
+
+def pieces(item: BundleItem) -> Iterator[m.BundleFile]:
+    """The messages that carry one file; an empty file is one empty piece."""
+    count = max(1, -(-len(item.data) // PIECE))
+    for k in range(count):
+        data = item.data[k * PIECE : (k + 1) * PIECE]
+        yield m.BundleFile(item.kind, item.name, data, last=k == count - 1)

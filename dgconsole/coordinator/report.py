@@ -1,0 +1,102 @@
+"""What a run came to: report.csv row by row, totals, how it ended in one line, the exit status."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dgconsole.coordinator.chunks import State
+from dgconsole.coordinator.ledger import Reader
+from dgconsole.snapshot import CHUNK_STATES, Counts, ReportRow, RunState
+
+HEADER = ReportRow.__struct_fields__
+"""The columns of report.csv, in order."""
+
+_ROWS = """
+    SELECT c.chunk, c.state, c.used, k.name, k.host, a.started, a.ended, a.rows, a.overlap_rows, a.bytes, a.error
+    FROM chunks c LEFT JOIN attempts a ON a.chunk = c.chunk AND a.attempt = c.attempt
+    LEFT JOIN clients k ON k.client = a.client {where} ORDER BY c.chunk"""
+
+
+def report_rows(reader: Reader, where: str = "", values: Iterable[object] = ()) -> Iterator[ReportRow]:
+    """One row a target in id order, each with its newest attempt. ``where``: an SQL clause on ``c``, the chunks."""
+    for chunk, state, used, client, host, started, ended, rows, overlap, size, error in reader.rows(
+        _ROWS.format(where=where), values
+    ):
+        yield ReportRow(
+            chunk_id=chunk,
+            state=CHUNK_STATES[state].value,
+            attempts=used,
+            client=client or "",
+            host=host or "",
+            started_at=iso(started),
+            finished_at=iso(ended),
+            seconds=None if ended is None else ended - started,
+            rows=rows or 0,
+            overlap_rows=overlap or 0,
+            bytes=size or 0,
+            error=error or "",
+        )
+
+
+def write_csv(rows: Iterable[ReportRow], path: Path) -> None:
+    """The report as a file: under its name only when whole. OSError when it cannot be written."""
+    aside = path.with_name(f".{path.name}.new")
+    with aside.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HEADER)
+        for row in rows:
+            writer.writerow(_field(getattr(row, name)) for name in HEADER)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+
+
+def _field(value: object) -> object:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else value
+
+
+def iso(wall: float | None) -> str:
+    """Epoch seconds as ISO 8601 UTC, to the millisecond; "" for None."""
+    if wall is None:
+        return ""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def counts_of(by_state: list[int], retrying: int) -> Counts:
+    """Counts as they cross to a face."""
+    return Counts(
+        total=sum(by_state),
+        pending=by_state[State.PENDING],
+        retrying=retrying,
+        assigned=by_state[State.ASSIGNED],
+        delivered=by_state[State.DELIVERED],
+        completed=by_state[State.COMPLETED],
+        limbo=by_state[State.LIMBO],
+    )
+
+
+def verdict(counts: Counts, state: RunState, *, reason: str = "") -> str:
+    """How it ended, or stands, in one line. ``reason``: why nothing more is handed out."""
+    unmade = counts.total - counts.completed - counts.limbo
+    if counts.completed == counts.total:
+        return f"Complete: all {counts.total:,} chunks are made."
+    parts = [f"{counts.completed:,} of {counts.total:,} chunks are made"]
+    if counts.limbo:
+        parts.append(f"{counts.limbo:,} in limbo")
+    if unmade:
+        parts.append(f"{unmade:,} not made")
+    line = ", ".join(parts)
+    if reason:
+        return f"{line}: {reason}"
+    return f"{line}." if state is RunState.ENDED else f"{line} so far."
+
+
+def exit_status(counts: Counts, *, quit_early: bool) -> int:
+    """0: all are made. 130: a person or a signal ended it before that. 1: it ended by itself with some unmade."""
+    if counts.completed == counts.total:
+        return 0
+    return 130 if quit_early else 1

@@ -1,0 +1,403 @@
+"""The coordinator as the session knows it: sockets, ledger and destination around the core."""
+
+import asyncio
+import hmac
+import os
+import re
+import secrets
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgconsole import __version__
+from dgconsole.coordinator import events as e
+from dgconsole.coordinator import ledger as ledgers
+from dgconsole.coordinator.acceptor import Acceptor
+from dgconsole.coordinator.committer import Committer
+from dgconsole.coordinator.core import Core
+from dgconsole.coordinator.ledger import Ledger
+from dgconsole.coordinator.options import Options
+from dgconsole.coordinator.peers import BundleItem, Peer
+from dgconsole.coordinator.reading import Reading
+from dgconsole.coordinator.rundir import RunDir
+from dgconsole.coordinator.tally import Tally
+from dgconsole.ingest.destination import Destination
+from dgconsole.plan import Plan
+from dgconsole.support.clock import Clock
+from dgconsole.support.errors import BugError, ChunkError, InputError, Problem
+from dgconsole.wire import messages as m
+
+LogLine = Callable[[str, str, str], None]
+"""Called with source, level and text."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Coordinator(Reading):
+    """One run: hands out, books, reports. What can be read of it is in ``Reading``.
+
+    ``finished`` is set while nothing is pending or assigned; ``stopped`` once ``stop`` was called and no client
+    has anything in hand or is connected. ``bug`` is what went wrong in here, if anything did: then both are
+    set and nothing more is handed out. ``on_drop``, where set, is called with a client's name and a reason
+    when its process should be ended.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        plan: Plan,
+        core: Core,
+        ledger: Ledger,
+        tally: Tally,
+        bundle: Sequence[BundleItem],
+        destination: Destination,
+        clock: Clock,
+        log: LogLine,
+        threads: dict[str, ThreadPoolExecutor],
+    ) -> None:
+        super().__init__(core, tally, clock, run_dir.ledger, threads["reader"], plan)
+        self.token = secrets.token_urlsafe(24)
+        self.finished = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self.bug: BugError | None = None
+        self.on_drop: Callable[[str, str], None] | None = None
+        self._run_dir = run_dir
+        self._ledger = ledger
+        self._bundle = tuple(bundle)
+        self._destination = destination
+        self._log = log
+        self._threads = threads
+        self._servers: list[asyncio.Server] = []
+        self._peers: dict[int, Peer] = {}
+        self._names: dict[str, Peer] = {}
+        self._hosts: dict[str, str] = {}
+        self._next_peer = 1
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._committer = Committer(
+            core,
+            ledger,
+            clock=clock,
+            perform=self._perform,
+            committed=self._committed,
+            handled=self._handled,
+            thread=threads["ledger"],
+            gather=core.options.gather,
+        )
+        self._acceptor = Acceptor(destination, self._committer.put, threads["destination"])
+
+    @classmethod
+    async def open(
+        cls,
+        run_dir: RunDir,
+        plan: Plan,
+        targets: NDArray[np.int32],
+        bundle: Sequence[BundleItem],
+        destination: Destination,
+        options: Options,
+        clock: Clock,
+        log: LogLine,
+    ) -> "Coordinator":
+        """Open or make the ledger, add ``targets`` (ascending), sweep what attempts left behind, begin.
+
+        Raises
+        ------
+        InputError
+            The ledger or the destination cannot be used.
+        """
+        threads = {name: ThreadPoolExecutor(1, name) for name in ("ledger", "destination", "reader")}
+        loop = asyncio.get_running_loop()
+        try:
+            ledger, core, tally = await loop.run_in_executor(
+                threads["ledger"], _load, run_dir.ledger, targets, options, clock
+            )
+            await loop.run_in_executor(threads["destination"], _ready, destination, plan)
+        except BaseException:
+            for thread in threads.values():
+                thread.shutdown()
+            raise
+        made = cls(run_dir, plan, core, ledger, tally, bundle, destination, clock, log, threads)
+        made._begin()
+        await made._committer.settled()
+        return made
+
+    def _begin(self) -> None:
+        self._committer.put(e.Tick())
+        for name, work in (("commits", self._committer.run()), ("accepts", self._acceptor.run())):
+            self._start(work, name).add_done_callback(self._ended)
+        self._start(self._ticks(), "ticks")
+
+    def _start(self, work: Coroutine[None, None, None], name: str) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """Our own machinery has ended; by an error of ours, nobody must wait for it any longer."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        story = error.story if isinstance(error, BugError) else ()
+        self.bug = error if isinstance(error, BugError) else BugError(f"{type(error).__name__}: {error}")
+        self._log("console", "error", "\n".join((f"a fault of this program: {error}", *story)))
+        for peer in list(self._peers.values()):
+            peer.abort()
+        self.finished.set()
+        self.stopped.set()
+
+    async def _ticks(self) -> None:
+        while True:
+            await asyncio.sleep(self._core.options.tick)
+            self._committer.put(e.Tick())
+
+    # ---- clients
+
+    async def listen(self, address: str) -> str:
+        """Take clients at ``unix:PATH`` or ``HOST:PORT`` (port 0: a free one); the address where they find it.
+
+        May be called for more than one address. InputError where it cannot be had.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            if address.startswith("unix:"):
+                server = await loop.create_unix_server(self._peer, sock=_unix_socket(address))
+                actual = address
+            else:
+                host, _, port = address.rpartition(":")
+                server = await loop.create_server(self._peer, host.strip("[]") or "127.0.0.1", int(port))
+                where = server.sockets[0].getsockname()
+                actual = f"[{where[0]}]:{where[1]}" if ":" in where[0] else f"{where[0]}:{where[1]}"
+        except (OSError, ValueError, OverflowError) as error:
+            raise InputError(Problem(f"cannot listen there: {error}", key=address)) from error
+        self._servers.append(server)
+        return actual
+
+    def expect(self, client: str, host: str) -> None:
+        """The fleet is about to start ``client``; ``host`` is the name for reports."""
+        self._hosts[client] = host
+        self._committer.put(e.Expected(client, host))
+
+    def client_exited(self, client: str, how: str) -> None:
+        """The process of ``client`` is gone; ``how`` is for people."""
+        self._committer.put(e.Exited(client, how))
+
+    def _peer(self) -> Peer:
+        self._next_peer += 1
+        return Peer(self._next_peer - 1, self, self._core.options.hello_timeout)
+
+    def opened(self, peer: Peer) -> None:
+        self._peers[peer.number] = peer
+
+    def closed(self, peer: Peer, how: str) -> None:
+        del self._peers[peer.number]
+        if peer.name:
+            del self._names[peer.name]
+            self._committer.put(e.Gone(peer.number, how))
+        else:
+            self._log("console", "info", f"a connection ended before it was known: {how}")
+
+    def hello(self, peer: Peer, message: m.Hello) -> None:
+        name, host = message.name, self._hosts.get(message.name) or message.host
+        if not hmac.compare_digest(message.token.encode(), self.token.encode()):
+            return self._refuse(peer, "wrong token")
+        ours = (m.PROTOCOL, __version__)
+        if (message.protocol, message.version) != ours:
+            theirs = f"version {message.version} (protocol {message.protocol})"
+            return self._refuse(
+                peer, f"client is {theirs}, the console {ours[1]} (protocol {ours[0]}): install the same"
+            )
+        if self._core.run.stopping or self.bug:
+            return self._refuse(peer, "the run is ending")
+        if not _NAME.fullmatch(host):
+            return self._refuse(peer, f"{host!r} is no name of a host (letters, digits, . _ -)")
+        name = name or self._free_name(host)
+        if not _NAME.fullmatch(name):
+            return self._refuse(peer, f"{name!r} is no name of a client (letters, digits, . _ -)")
+        if name in self._names:
+            return self._refuse(peer, f"a client named {name} is connected already")
+        peer.name = name
+        self._names[name] = peer
+        return self._committer.put(e.Joined(peer.number, name, host, message.pid))
+
+    def _free_name(self, host: str) -> str:
+        number = 1
+        while (name := f"{host}-{number}") in self._names or name in self._hosts:
+            number += 1
+        return name
+
+    def ready(self, peer: Peer, message: m.Ready) -> None:
+        plan = self._plan
+        if message.sky_digest != plan.sky_digest:
+            reason = "its tables of the sky differ from the console's (another math library): its chunks would too"
+        elif message.plan_digest != plan.digest:
+            reason = "the plan that it built differs from the console's"
+        else:
+            return self._committer.put(e.Readied(peer.number))
+        self._committer.put(e.TurnedAway(peer.number, reason))
+        return self._refuse(peer, reason)
+
+    def said(self, peer: Peer, message: m.FromClient) -> None:
+        self._committer.put(e.Said(peer.number, message))
+
+    def _refuse(self, peer: Peer, reason: str) -> None:
+        self._log("console", "warning", f"refused {peer.name or 'a client'}: {reason}")
+        peer.send(m.Refused(reason))
+        peer.end(reason)
+
+    # ---- what the core orders
+
+    def _perform(self, order: e.Order) -> None:
+        match order:
+            case e.Send(peer=number, message=message):
+                if peer := self._peers.get(number):
+                    peer.send(message)
+            case e.Accept():
+                self._acceptor.put(order)
+            case e.Greet(peer=number, name=name, host=host):
+                if peer := self._peers.get(number):
+                    self._greet(peer, name, host)
+            case e.Drop(peer=number, name=name, reason=reason):
+                if peer := self._peers.get(number):
+                    peer.end(reason)
+                if name and self.on_drop:
+                    self.on_drop(name, reason)
+            case e.Finished(now=now):
+                (self.finished.set if now else self.finished.clear)()
+            case e.Log(source=source, level=level, text=text):
+                self._log(source, level, text)
+
+    def _greet(self, peer: Peer, name: str, host: str) -> None:
+        options = self._core.options
+        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, len(self._bundle)))
+        self._start(peer.send_bundle(self._bundle), f"bundle for {name}")
+
+    def _committed(self, steps: list[e.Step]) -> None:
+        names = self._core.names
+        for step in steps:
+            if isinstance(step, e.Ended):
+                self._tally.add(step, *names[step.client])
+
+    def _handled(self, batch: list[e.Event]) -> None:
+        for event in batch:
+            if isinstance(event, e.Said) and (peer := self._peers.get(event.peer)):
+                peer.handled()
+        self._look_whether_stopped()
+
+    def _look_whether_stopped(self) -> None:
+        core = self._core
+        if not core.run.stopping or self._names:
+            return
+        on_their_way = core.accepting and "destination" not in core.run.pauses
+        if core.run.broken or not (core.peers or on_their_way):
+            self.stopped.set()
+
+    # ---- what people want. Each returns when it is on disk.
+
+    async def _want(self, event: e.Event) -> None:
+        self._committer.put(event)
+        await self._committer.settled()
+
+    async def pause(self) -> None:
+        """Hand out nothing more; chunks in hand go on."""
+        await self._want(e.PauseRun())
+
+    async def resume(self) -> None:
+        """Go on, whatever paused the run; what could not be written or kept is tried again."""
+        self._acceptor.try_again()
+        await self._want(e.ResumeRun())
+
+    async def retry(self, chunks: Sequence[int]) -> int:
+        """Put those of ``chunks`` that are in limbo back to pending; how many that were."""
+        count = self._in_limbo(chunks)
+        await self._want(e.RetryChunks(tuple(chunks)))
+        return count
+
+    async def retry_all(self) -> int:
+        """All limbo chunks, and on after a pause for errors; how many chunks."""
+        count = len(self._core.limbo)
+        await self._want(e.RetryChunks(None))
+        return count
+
+    async def stop(self, *, now: bool) -> None:
+        """End the session: clients stop after the chunk in hand, or at once. ``stopped`` says when they have."""
+        await self._want(e.StopRun(now))
+        self._look_whether_stopped()
+
+    async def stop_client(self, name: str, *, now: bool) -> None:
+        """Have one client stop."""
+        await self._want(e.StopOne(name, now))
+
+    async def close(self) -> None:
+        """End all connections, write what is left, close the ledger. What is in hand goes back without blame."""
+        for server in self._servers:
+            server.close()
+        if not self.bug:
+            await self.stop(now=True)
+        for peer in list(self._peers.values()):
+            peer.end("the console has ended")
+        if not self.bug:
+            await self._acceptor.drained()
+            await self._committer.settled()
+            self._committer.close()
+        for task in list(self._tasks):
+            if task.get_name() != "commits" or self.bug:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for peer in list(self._peers.values()):
+            peer.abort()
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._threads["destination"], self._destination.close)
+        except ChunkError as error:
+            self._log("console", "warning", f"leftovers of attempts stay: {error.text}")
+        await loop.run_in_executor(self._threads["ledger"], self._ledger.close)
+        await self._close_reader()
+        for thread in self._threads.values():
+            thread.shutdown()
+
+
+def _unix_socket(address: str) -> socket.socket:
+    """A socket that only this user may connect to, in place of what a crash left behind."""
+    path = Path(address.removeprefix("unix:"))
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        made.bind(str(path))
+    except BaseException:
+        made.close()
+        raise
+    finally:
+        os.umask(before)
+    return made
+
+
+def _load(path: Path, targets: NDArray[np.int32], options: Options, clock: Clock) -> tuple[Ledger, Core, Tally]:
+    if not path.exists():
+        ledgers.create(path, targets)
+    ledger = Ledger(path)
+    kept = ledger.start(targets, clock.wall())
+    tally = Tally()
+    for ended in ledger.ended():
+        tally.add(ended, *kept.names[ended.client])
+    core = Core(
+        kept.chunks,
+        options,
+        names=kept.names,
+        failures=kept.failures,
+        limbo=kept.limbo,
+        next_transaction=kept.next_transaction,
+        offset=clock.wall() - clock.now(),
+    )
+    return ledger, core, tally
+
+
+def _ready(destination: Destination, plan: Plan) -> None:
+    try:
+        destination.prepare([table.name for table in plan.tables if table.delivered])
+        destination.sweep()
+    except ChunkError as error:
+        raise InputError(Problem(error.text)) from error

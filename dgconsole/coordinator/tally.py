@@ -1,0 +1,78 @@
+"""Totals by host, client, table and stage, from attempts that are on disk."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from dgconsole.coordinator.chunks import State
+from dgconsole.coordinator.events import Ended
+from dgconsole.snapshot import Total
+
+
+@dataclass(slots=True)
+class Sum:
+    """One line of totals; ``seconds`` are of completed and failed attempts alike."""
+
+    chunks: int = 0
+    failed: int = 0
+    rows: int = 0
+    overlap_rows: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def total(self, name: str) -> Total:
+        return Total(
+            name=name,
+            chunks=self.chunks,
+            failed=self.failed,
+            rows=self.rows,
+            overlap_rows=self.overlap_rows,
+            bytes=self.bytes,
+            seconds=self.seconds,
+        )
+
+
+def _sums() -> defaultdict[str, Sum]:
+    return defaultdict(Sum)
+
+
+@dataclass(slots=True)
+class Tally:
+    """All sums of a run; ``everything`` over all completed chunks."""
+
+    everything: Sum = field(default_factory=Sum)
+    hosts: defaultdict[str, Sum] = field(default_factory=_sums)
+    clients: defaultdict[str, Sum] = field(default_factory=_sums)
+    tables: defaultdict[str, Sum] = field(default_factory=_sums)
+    stages: defaultdict[str, Sum] = field(default_factory=_sums)
+    last_ended: float = 0.0
+    """When the newest attempt ended, epoch seconds; 0 when none has."""
+
+    def add(self, ended: Ended, client: str, host: str) -> None:
+        """Count one attempt that has ended."""
+        self.last_ended = max(self.last_ended, ended.at)
+        if ended.outcome == "returned":
+            return
+        sums = (self.hosts[host], self.clients[client])
+        for each in sums:
+            each.seconds += ended.at - ended.started
+        if ended.state != State.COMPLETED or ended.figures is None:
+            for each in (*sums, self.everything):
+                each.failed += 1
+            return
+        for table in ended.figures.tables:
+            for each in (*sums, self.everything, self.tables[table.table]):
+                each.rows += table.rows
+                each.overlap_rows += table.overlap_rows
+                each.bytes += table.bytes
+            self.tables[table.table].chunks += 1
+            self.tables[table.table].seconds += sum(table.seconds.values())
+        for each in (*sums, self.everything):
+            each.chunks += 1
+        for stage, seconds in ended.figures.seconds.items():
+            self.stages[stage].chunks += 1
+            self.stages[stage].seconds += seconds
+
+
+def totals(sums: dict[str, Sum]) -> tuple[Total, ...]:
+    """The sums as they cross to a face, by name."""
+    return tuple(each.total(name) for name, each in sorted(sums.items()))
