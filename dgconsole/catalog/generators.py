@@ -36,7 +36,9 @@ def checked_entry(entry: ColumnSet) -> Entry:
     if isinstance(generator, ChunkColumns):
         return Entry((entry,))
     if callable(generator):
-        return Entry((ColumnSet(entry.names, entry.types, LegacyGenerator(generator), entry.key),))
+        wrapped = LegacyGenerator(generator)
+        notice = f"{wrapped.name} makes a whole chunk at once: memory and time follow the chunk"
+        return Entry((ColumnSet(entry.names, entry.types, wrapped, entry.key),), warnings=(notice,))
     return Entry(
         problems=(
             f"a {type(generator).__name__} makes no columns; give a generator such as columns.UniformGenerator()",

@@ -46,9 +46,9 @@ class LegacyGenerator:
     """Makes a generator in one of the original's calling forms a maker of whole chunks.
 
     It is called once for each (table, chunk), for the whole chunk and with numpy's and Python's global
-    streams seeded from (seed, table, entry, chunk); with ``prereq_row``, once for each row of that table, on one
-    stream, and the answers are put after one another. So its rows are the same on every client, and its memory and
-    cost follow the chunk.
+    streams seeded from (seed, table, entry, chunk). In the chunk form and with ``prereq_row`` it is called once
+    for each row of that table, all on one stream, and the answers are put after one another. So its rows
+    are the same on every client, and its memory and cost follow the chunk.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -72,11 +72,13 @@ class LegacyGenerator:
             answers = [self._columns(answer, request) for answer in self._answers(request)]
         if not answers:
             return [np.zeros(0) for _ in request.names]
-        made = answers[0] if len(answers) == 1 else [np.concatenate(column) for column in zip(*answers, strict=True)]
+        if len({len(columns) for columns in answers}) > 1:
+            raise self._misfit(request, "returned more arrays for some rows than for others")
+        made = answers[0] if len(answers) == 1 else [np.concatenate(parts) for parts in zip(*answers, strict=True)]
         lengths = {len(column) for column in made}
         if len(lengths) > 1:
             raise self._misfit(request, f"returned columns of different lengths ({_listed(lengths)})")
-        if request.length is not None and not request.row_of and lengths != {request.length}:
+        if request.length is not None and not self._by_row(request) and lengths != {request.length}:
             raise self._misfit(request, f"returned {_listed(lengths)} rows where {request.length} were asked for")
         return made
 
@@ -91,13 +93,16 @@ class LegacyGenerator:
         else:
             places = (request.chunk, request.length, request.seed)
         keywords = {name: offered[name] for name in self._call.keywords}
-        if not request.row_of:
+        if not self._by_row(request):
             yield self.generator(*places[: self._call.places], **keywords)
             return
         for _, row in tables[request.row_of].iterrows():
             if "prereq_row" in keywords:
                 keywords["prereq_row"] = row
             yield self.generator(*places[: self._call.places], **keywords)
+
+    def _by_row(self, request: ChunkRequest) -> bool:
+        return bool(request.row_of) and self._call.form is Form.CHUNK
 
     def _columns(self, answer: Any, request: ChunkRequest) -> list[NDArray[Any]]:
         columns = list(answer) if isinstance(answer, tuple | list) else [answer]
@@ -139,7 +144,8 @@ def _call_of(generator: Any) -> _Call:
         p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
     ]
     open_ended = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    if "spec_cols" in names or len(required) >= 4 or (open_ended and not names & _CHUNK_NAMES):
+    of_chunks = bool(names & _CHUNK_NAMES)
+    if "spec_cols" in names or (not of_chunks and (len(required) >= 4 or open_ended)):
         form, places, known = Form.BOX, 4, _BOX_KEYWORDS
     else:
         seeded = "seed" in names or len(required) >= 3 or open_ended
