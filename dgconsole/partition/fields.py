@@ -69,7 +69,7 @@ def split(text: bytearray, width: int, dialect: Dialect) -> Fields:
         _refuse_trailing(a, escaped)
         separators = _without(separators, escaped, len(a))
     opened = NONE
-    if dialect.quote is not None and text.find(f"{dialect.delimiter}{dialect.quote}".encode("latin-1")) >= 0:
+    if dialect.quote is not None and text.find(dialect.quote.encode("latin-1")) >= 0:
         quotes = _without(positions(a, ord(dialect.quote)), escaped, len(a))
         opened, closed = _quoted(a, quotes, separators, delimiter)
         separators = _outside(separators, opened, closed)

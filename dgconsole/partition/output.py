@@ -12,6 +12,9 @@ from dgconsole.partition.place import Places
 MOST_COLLECTED = 64 << 20
 """Bytes of text held back before they are written, however large the pool may be."""
 
+MOST_VECTORS = 512
+"""Pieces written with one call; systems take at least 1024."""
+
 INDEX_RECORD = np.dtype([("cell", "<u8"), ("home", "<u8"), ("overlap", "<u8")])
 
 
@@ -27,9 +30,9 @@ class OutputFolder:
         self.pool = min(pool, MOST_COLLECTED)
         self.nodes = nodes
         self.prefix = prefix
-        self.collected: dict[Path, list[memoryview | bytes]] = {}
+        self.collected: dict[str, list[memoryview | bytes]] = {}
         self.size = 0
-        self.lengths: dict[Path, int | None] = {}
+        self.lengths: dict[str, int | None] = {}
 
     def __enter__(self) -> "OutputFolder":
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -43,12 +46,13 @@ class OutputFolder:
         else:
             self._undo()
 
-    def chunk_path(self, chunk: int, overlap: bool) -> Path:
+    def append_chunk(self, chunk: int, overlap: bool, text: memoryview) -> None:
+        """Rows of a chunk's home or overlap file."""
         name = chunk_file(chunk, overlap, self.prefix)
-        return self.folder / f"node_{chunk % self.nodes:05d}" / name if self.nodes > 1 else self.folder / name
+        self.append(f"node_{chunk % self.nodes:05d}/{name}" if self.nodes > 1 else name, text)
 
-    def append(self, path: Path, text: memoryview | bytes) -> None:
-        self.collected.setdefault(path, []).append(text)
+    def append(self, name: str, text: memoryview | bytes) -> None:
+        self.collected.setdefault(name, []).append(text)
         self.size += len(text)
 
     def settle(self) -> None:
@@ -58,25 +62,39 @@ class OutputFolder:
 
     def flush(self) -> None:
         collected, self.collected, self.size = self.collected, {}, 0
-        for path, texts in collected.items():
-            self._write(path, texts)
+        for name, texts in collected.items():
+            self._write(name, texts)
 
-    def _write(self, path: Path, texts: list[memoryview | bytes]) -> None:
-        if path not in self.lengths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.lengths[path] = path.stat().st_size if path.exists() else None
-        with path.open("ab", buffering=0) as file:
-            for text in texts:
-                rest = memoryview(text)
-                while rest:
-                    rest = rest[file.write(rest) :]
+    def _write(self, name: str, texts: list[memoryview | bytes]) -> None:
+        path = f"{self.folder}/{name}"
+        if name not in self.lengths:
+            if self.nodes > 1:
+                Path(path).parent.mkdir(exist_ok=True)
+            self.lengths[name] = Path(path).stat().st_size if Path(path).exists() else None
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            for first in range(0, len(texts), MOST_VECTORS):
+                _write_all(file, texts[first : first + MOST_VECTORS])
+        finally:
+            os.close(file)
 
     def _undo(self) -> None:
-        for path, length in self.lengths.items():
+        for name, length in self.lengths.items():
+            path = self.folder / name
             if length is None:
                 path.unlink(missing_ok=True)
             else:
                 os.truncate(path, length)
+
+
+def _write_all(file: int, texts: list[memoryview | bytes]) -> None:
+    written = os.writev(file, texts)
+    for text in texts:
+        if written < len(text):
+            rest = memoryview(text)[written:]
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        written = max(written - len(text), 0)
 
 
 class SubChunkCounts:

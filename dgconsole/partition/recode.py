@@ -162,8 +162,8 @@ def to_be_changed(fields: Fields, source: Dialect, target: Dialect) -> Mask:
     changed[fields.escaped] = True
     ends = fields.ends.reshape(-1)
     for character in (target.delimiter, target.escape, target.quote):
-        if character is None or character == source.delimiter:
-            continue
+        if character is None or character in (source.delimiter, source.escape):
+            continue  # such a field is quoted or escaped, and counted already
         if fields.text.find(character.encode("latin-1")) >= 0:
             changed[np.searchsorted(ends, positions(fields.array, ord(character)))] = True
     changed[fields.equal_to(null_text(target))] = True

@@ -67,7 +67,7 @@ class Partitioner:
                 totals = Totals(totals.rows + len(places.row) - copies, totals.copies + copies)
                 folder.settle()
             if options.chunks and totals.rows:
-                folder.append(folder.folder / f"{self.config.prefix}_index.bin", self.counts.to_bytes())
+                folder.append(f"{self.config.prefix}_index.bin", self.counts.to_bytes())
         return totals
 
     def _blocks(self, inputs: Sequence[Path]) -> Iterator[TextBlock]:
@@ -91,14 +91,14 @@ class Partitioner:
     def _index(self, fields: Fields, places: Places, folder: OutputFolder) -> None:
         refuse_null(fields, self.id_column, self.config)
         lines = self.index_renderer.render(fields, places, np.flatnonzero(~places.overlap))
-        folder.append(folder.folder / f"{self.config.prefix}_object_index.txt", lines.text)
+        folder.append(f"{self.config.prefix}_object_index.txt", lines.text)
 
     def _chunks(self, fields: Fields, places: Places, folder: OutputFolder) -> None:
         order, bounds = by_file(places)
         lines = self.renderer.render(fields, places, order)
+        chunks, overlaps = places.chunk[order].tolist(), places.overlap[order].tolist()
         for first, last in pairwise(bounds):
-            chunk, overlap = int(places.chunk[order[first]]), bool(places.overlap[order[first]])
-            folder.append(folder.chunk_path(chunk, overlap), lines.part(first, last))
+            folder.append_chunk(chunks[first], overlaps[first], lines.part(first, last))
 
 
 def by_file(places: Places) -> tuple[Index, list[int]]:
