@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dgconsole.client.csvfile import CsvFile
+from dgconsole.catalog.csvfile import CsvFile
 from dgconsole.client.meter import Meter
 from dgconsole.client.workdir import Workdir
 from dgconsole.ingest.destination import Delivery, WrittenTable
@@ -106,21 +106,22 @@ class ChunkMaker:
         self, job: TableJob, chunk: int, attempt: int, undo: ExitStack
     ) -> tuple[WrittenTable | None, dict[str, float]]:
         seconds: dict[str, float] = {}
-        csv = CsvFile(self._workdir.csv, chunk, job.table) if self._keep_csv else None
-        if csv is not None:
-            undo.callback(csv.abandon)
         writer = job.writer(chunk, self._delivery.folder(job.table, chunk), attempt) if job.writer else None
         if writer is not None:
             undo.callback(writer.abandon)
-        for batch in self._timed(self._rows.batches(job.table, chunk), seconds):
-            self._write(batch, writer, csv, seconds)
+        with ExitStack() as files:
+            csv = files.enter_context(self._csv(job.table, chunk)) if self._keep_csv else None
+            for batch in self._timed(self._rows.batches(job.table, chunk), seconds):
+                self._write(batch, writer, csv, seconds)
         if job.overlap:
             for batch in self._timed(self._rows.neighbour_batches(job.table, chunk), seconds):
                 self._write(batch, writer, None, seconds)
         with self._meter.timed("partition", seconds):
-            if csv is not None:
-                csv.close()
             return (writer.close() if writer is not None else None), seconds
+
+    def _csv(self, table: str, chunk: int) -> CsvFile:
+        self._workdir.csv.mkdir(mode=0o700, exist_ok=True)
+        return CsvFile(self._workdir.csv / f"chunk{chunk}_CT_{table}.csv")
 
     def _write(self, batch: Batch, writer: Writer | None, csv: CsvFile | None, seconds: dict[str, float]) -> None:
         with self._meter.timed("partition", seconds):
