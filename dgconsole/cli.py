@@ -1,16 +1,26 @@
 """The commands: parse first, import late; exit statuses and what stderr says are decided here alone."""
 
+import asyncio
+import contextlib
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dgconsole import __version__
 from dgconsole.support.arguments import Parser, whole
-from dgconsole.support.errors import InputError
+from dgconsole.support.errors import BugError, InputError
 
-OK = 0
+if TYPE_CHECKING:
+    from dgconsole.session import Session
+    from dgconsole.settings.structs import HostConfig
+
 BAD_INPUT = 2
 INTERRUPTED = 130
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Main = Callable[[Sequence[str]], int]
 
@@ -53,7 +63,124 @@ def guarded(main: Main, argv: Sequence[str] | None = None) -> int:
     try:
         return main(sys.argv[1:] if argv is None else argv)
     except InputError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        _say(str(error))
         return BAD_INPUT
+    except BugError as error:
+        _say(f"dgconsole broke one of its own rules: {error}", *error.story[-10:])
+        raise
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _say(*lines: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more
+        print(*lines, sep="\n", file=sys.stderr)  # noqa: T201
+
+
+def _dgconsole(argv: Sequence[str]) -> int:
+    given = _parser().parse_args(argv)
+    hosts = _load_hosts(Path(given.hosts), given.config)
+    config = given.config or Path(given.hosts).parent / "serverCfg.yml"
+    if given.headless or not sys.stdout.isatty():
+        return asyncio.run(_run_headless(hosts, config, given))
+    from dgconsole.console.app import run_console
+
+    async def start() -> "Session":
+        return await _open(hosts, config, given, headless=False)
+
+    return run_console(start, name=Path(given.hosts).name)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "dgconsole",
+        "Start the clients that hosts.yml names, hand out chunks of the sky, and watch them come.",
+        epilog="exit status: 0 every target chunk completed; 1 some are not; 2 bad input, nothing started; "
+        "130 ended by q or a signal",
+    )
+    parser.add_argument("hosts", metavar="hosts.yml", help="which hosts run how many clients")
+    parser.add_argument("--headless", action="store_true", help="no screen: progress on stderr, a table on stdout")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="default: serverCfg.yml beside hosts.yml")
+    parser.add_argument("--chunks", metavar="IDS", help="'0:1000,4321' or @FILE; default: serverCfg.yml's, else all")
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: runs/<dbName>; one that exists goes on")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="a second copy of report.csv")
+    parser.add_argument(
+        "--max-attempts", type=whole("--max-attempts", least=1, most=1000), default=3, metavar="N", help="default: 3"
+    )
+    parser.add_argument(
+        "--chunks-per-request",
+        type=whole("--chunks-per-request", least=1, most=10_000),
+        default=100,
+        metavar="N",
+        help="at most so many chunks in a client's hand (default: 100)",
+    )
+    parser.add_argument("--keep-csv", action="store_true", help="clients keep the CSV that datagen would write")
+    parser.add_argument("--version", action="version", version=f"dgconsole {__version__}")
+    return parser
+
+
+def _load_hosts(path: Path, config: Path | None) -> "tuple[HostConfig, ...]":
+    """hosts.yml; when it is wrong, what is wrong with serverCfg.yml is told in the same go."""
+    from dgconsole.settings.hosts import load_hosts
+
+    try:
+        return load_hosts(path)
+    except InputError as error:
+        from dgconsole.settings.server import load_settings
+
+        beside = config or path.parent / "serverCfg.yml"
+        if not beside.exists():
+            raise
+        try:
+            load_settings(beside)
+        except InputError as more:
+            raise InputError(*error.problems, *more.problems) from error
+        raise
+
+
+async def _open(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace, *, headless: bool) -> "Session":
+    from dgconsole.session import Session, SessionOptions
+
+    options: SessionOptions = SessionOptions(
+        run_dir=given.run_dir,
+        chunks=given.chunks,
+        report=given.report,
+        max_attempts=given.max_attempts,
+        chunks_per_request=given.chunks_per_request,
+        keep_csv=given.keep_csv,
+        headless=headless,
+    )
+    return await Session.open(hosts, config, options)
+
+
+async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace) -> int:
+    from dgconsole.headless import run_headless
+
+    session = await _open(hosts, config, given, headless=True)
+    try:
+        with _quit_on_signals(session):
+            return await run_headless(session)
+    finally:
+        await session.close()
+
+
+@contextlib.contextmanager
+def _quit_on_signals(session: "Session") -> Iterator[None]:
+    """A signal ends the session at once: chunks in hand go back, clients end; a second one ends the process."""
+    from dgconsole.snapshot import Quit
+
+    loop = asyncio.get_running_loop()
+    quitting: list[asyncio.Task[object]] = []
+
+    def quit_now() -> None:
+        if quitting:
+            os._exit(INTERRUPTED)
+        quitting.append(asyncio.ensure_future(session.command(Quit(now=True))))
+
+    for number in ENDING_SIGNALS:
+        loop.add_signal_handler(number, quit_now)
+    try:
+        yield
+    finally:
+        for number in ENDING_SIGNALS:
+            loop.remove_signal_handler(number)

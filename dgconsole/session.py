@@ -1,0 +1,495 @@
+"""A run from its files to its report: wires plan, coordinator and fleet; commands in, snapshots out."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from dgconsole.coordinator.options import Options
+from dgconsole.coordinator.report import exit_status
+from dgconsole.coordinator.rundir import RunDir, open_or_create
+from dgconsole.coordinator.server import Coordinator
+from dgconsole.fleet.clients import ClientEnd, EndKind
+from dgconsole.fleet.fleet import Fleet
+from dgconsole.fleet.hosts import HostState
+from dgconsole.fleet.wiring import Timing
+from dgconsole.ingest.files import FilesDestination
+from dgconsole.plan import Plan, Targets, bundle_items, resolve_targets
+from dgconsole.plan.load import load_plan
+from dgconsole.settings.frozen import frozen_files
+from dgconsole.settings.structs import HostConfig, RunSettings
+from dgconsole.sky.tiling import tiling_of
+from dgconsole.snapshot import (
+    AddClient,
+    ChunkHistory,
+    ChunkStates,
+    ChunkTable,
+    ClientRow,
+    ClientState,
+    Command,
+    DrainHost,
+    Export,
+    LogLine,
+    LogPage,
+    Notice,
+    Pause,
+    Quit,
+    Reply,
+    Report,
+    Resume,
+    Retry,
+    RetryAll,
+    RunState,
+    Snapshot,
+    StopClient,
+)
+from dgconsole.support.clock import Clock, SystemClock
+from dgconsole.support.errors import InputError
+from dgconsole.support.logbook import CONSOLE, LogBook
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at whether a headless run can still go on."""
+STOP_GRACE = 5.0
+"""Seconds between TERM and KILL for a client when the session ends at once."""
+
+
+class SessionOptions(Struct, frozen=True, kw_only=True):
+    """What the command line says, and time limits that tests make small."""
+
+    run_dir: Path | None = None
+    chunks: str | None = None
+    report: Path | None = None
+    max_attempts: int = 3
+    chunks_per_request: int = 16
+    keep_csv: bool = False
+    headless: bool = False
+    timing: Timing = Timing()
+    heartbeat: float = 5.0
+    lease: float = 30.0
+    stall_timeout: float = 600.0
+    retry_wait: float = 1.0
+
+
+class Prepared(Struct, frozen=True):
+    """All input read and checked, the run directory open and locked."""
+
+    settings: RunSettings
+    plan: Plan
+    targets: Targets
+    run_dir: RunDir
+
+
+def prepare(config: Path, options: SessionOptions) -> Prepared:
+    """Read and check everything, then open the run directory. Blocks; InputError with all problems."""
+    settings, plan = load_plan(config)
+    tiling = tiling_of(plan.num_stripes, plan.num_sub_stripes)
+    if options.chunks is not None:
+        targets = resolve_targets(tiling, options.chunks, base=Path.cwd())
+    else:
+        targets = resolve_targets(
+            tiling, settings.chunks, base=Path(settings.path).parent, key="chunks", file=settings.path
+        )
+    path = options.run_dir or config.parent / "runs" / settings.name
+    return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
+
+
+class Session:
+    """A run that is going on; a ``SessionHandle`` for the faces."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        hosts: Sequence[HostConfig],
+        options: SessionOptions,
+        coordinator: Coordinator,
+        logbook: LogBook,
+        clock: Clock,
+    ) -> None:
+        self._prepared = prepared
+        self._hosts = tuple(hosts)
+        self._options = options
+        self._coordinator = coordinator
+        self._logbook = logbook
+        self._clock = clock
+        self._fleet: Fleet | None = None
+        self._changes = 0
+        self._quit: Quit | None = None
+        self._ended = False
+        self._end_reason = ""
+        self._notices = [Notice(text) for text in prepared.plan.notices]
+        self._stopped_at: float | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._more = asyncio.Event()
+
+    @classmethod
+    async def open(
+        cls, hosts: Sequence[HostConfig], config: Path, options: SessionOptions, clock: Clock | None = None
+    ) -> "Session":
+        """Plan, open the ledger, listen, start the fleet. InputError: nothing was started."""
+        clock = clock or SystemClock()
+        prepared = await asyncio.to_thread(prepare, config, options)
+        run_dir = prepared.run_dir
+        logbook = LogBook(run_dir.logs, clock)
+        try:
+            bundle = await asyncio.to_thread(
+                bundle_items, prepared.settings, prepared.plan, out_dir=str(run_dir.chunks), keep_csv=options.keep_csv
+            )
+            coordinator = await Coordinator.open(
+                run_dir,
+                prepared.plan,
+                prepared.targets.ids,
+                bundle,
+                FilesDestination(run_dir.chunks),
+                Options(
+                    max_attempts=options.max_attempts,
+                    chunks_per_request=options.chunks_per_request,
+                    transaction_size=prepared.settings.transaction_size,
+                    heartbeat=options.heartbeat,
+                    lease=options.lease,
+                    stall_timeout=options.stall_timeout,
+                    retry_wait=options.retry_wait,
+                ),
+                clock,
+                logbook.write,
+            )
+        except BaseException:
+            logbook.close()
+            run_dir.close()
+            raise
+        session = cls(prepared, hosts, options, coordinator, logbook, clock)
+        try:
+            await session._begin()
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+    # ---- the course of a run
+
+    async def _begin(self) -> None:
+        targets, counts = self._prepared.targets, self._coordinator.counts()
+        self._say(f"{counts.total:,} target chunks, {counts.completed:,} of them made already")
+        if targets.skipped:
+            self._say(f"{targets.skipped:,} numbers inside the ranges are no chunks of this tiling: passed over")
+        for notice in self._notices:
+            self._say(notice.text, "WARNING")
+        if self._coordinator.finished.is_set():
+            self._end(self._finished_before())
+        else:
+            await self._start_fleet()
+        self._spawn(self._watch())
+        if self._options.headless:
+            self._spawn(self._watch_alone())
+
+    def _finished_before(self) -> str:
+        since = self._coordinator.completed_since
+        if since is None:
+            return ""
+        when = datetime.fromtimestamp(since).astimezone().strftime("%Y-%m-%d %H:%M")
+        return f"This run directory is complete since {when}. For another run name another one with --run-dir."
+
+    async def _start_fleet(self) -> None:
+        coordinator, run_dir = self._coordinator, self._prepared.run_dir
+        address = await coordinator.listen(run_dir.client_address)
+        run_dir.write_server(address, coordinator.token)
+        self._fleet = Fleet(
+            self._hosts,
+            run_dir=run_dir.path,
+            server=address,
+            token=coordinator.token,
+            log=self._logbook.write,
+            on_client_exit=self._client_exited,
+            on_host_change=self._host_changed,
+            timing=self._options.timing,
+        )
+        coordinator.on_drop = self._drop
+        for name, host in self._fleet.client_names():
+            self._expect(name, host)
+        self._fleet.start()
+
+    async def _watch(self) -> None:
+        """Ends the run each time that nothing is left to do; goes on when a person finds more."""
+        while True:
+            await self._coordinator.finished.wait()
+            await self._write_reports()
+            self._end("")
+            await self._more.wait()
+            self._more.clear()
+
+    def _end(self, reason: str) -> None:
+        if not self._ended:
+            self._ended = True
+            self._end_reason = reason
+            self._stopped_at = self._clock.wall()
+            self._changed()
+            self._say(self._verdict())
+
+    async def _watch_alone(self) -> None:
+        """Headless: nobody is there to mend what holds the run, so it ends with its report."""
+        while not self._ended and self._quit is None:
+            await asyncio.sleep(LOOK_EVERY)
+            held = [text for reason, text in self._coordinator.pauses.items() if reason != "person"]
+            if held or not self._somebody_works():
+                why = f"Ended, nobody is here to mend it: {held[0]}" if held else "Ended: no client is left."
+                await self._write_reports()
+                self._end(why)
+
+    def _somebody_works(self) -> bool:
+        if self._fleet is not None and self._fleet.alive():
+            return True
+        return any(row.state in _TAKES_PART for row in self._coordinator.clients())
+
+    async def _write_reports(self) -> None:
+        copies = [self._prepared.run_dir.report, *([self._options.report] if self._options.report else [])]
+        for path in copies:
+            try:
+                await self._coordinator.write_csv(path)
+            except InputError as error:
+                self._say(str(error), "ERROR")
+                self._notices.append(Notice(str(error), level="error"))
+
+    async def close(self) -> None:
+        """End everything: clients, ledger, lock. Returns when no process of ours is left."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        tasks = list(self._background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._coordinator.bug:
+            await self._coordinator.stop(now=True)
+        if self._fleet is not None:
+            await self._fleet.stop(STOP_GRACE)
+        await self._coordinator.close()
+        self._logbook.close()
+        self._prepared.run_dir.close()
+
+    # ---- what the fleet and the coordinator tell each other
+
+    def _expect(self, name: str, host: str) -> None:
+        self._logbook.add_client(name)
+        self._coordinator.expect(name, host)
+
+    def _client_exited(self, client: str, host: str, end: ClientEnd, again: bool) -> None:
+        self._coordinator.client_exited(client, end.text)
+        if end.kind is not EndKind.DONE and self._quit is None:
+            self._say(f"{client}: {end.text}" + (", it will be started again" if again else ""), "WARNING")
+        if again:
+            self._coordinator.expect(client, host)
+        self._changed()
+
+    def _host_changed(self, host: str, state: HostState, reason: str) -> None:
+        self._changed()
+        if reason:
+            self._logbook.write(host, "WARNING", f"{state.value}: {reason}")
+
+    def _drop(self, client: str, reason: str) -> None:
+        if self._fleet is not None and any(p.name == client for p in self._fleet.processes()):
+            self._say(f"{client}: {reason}; its process is ended", "WARNING")
+            self._fleet.kill_client(client)
+
+    # ---- what faces read
+
+    async def snapshot(self) -> Snapshot:
+        coordinator = self._coordinator
+        wall = self._clock.wall()
+        totals = coordinator.totals
+        return Snapshot(
+            revision=coordinator.revision + self._changes,
+            name=self._prepared.plan.name,
+            run_dir=str(self._prepared.run_dir.path),
+            state=self._state(),
+            wall=wall,
+            started=coordinator.started,
+            elapsed=(self._stopped_at or wall) - coordinator.started,
+            counts=coordinator.counts(),
+            rows=totals.rows,
+            overlap_rows=totals.overlap_rows,
+            bytes=totals.bytes,
+            session_completed=coordinator.session_completed,
+            partial_sky=self._prepared.targets.partial,
+            clients=self._client_rows(),
+            hosts=self._fleet.hosts() if self._fleet else (),
+            causes=coordinator.causes(),
+            notices=(*coordinator.notices(), *self._no_client_notice(), *self._notices),
+            log_end=self._logbook.end,
+            verdict=self._verdict() if self._ended else "",
+            exit_status=self._exit_status(),
+        )
+
+    def _state(self) -> RunState:
+        if self._ended:
+            return RunState.ENDED
+        return RunState.STOPPING if self._quit is not None else self._coordinator.run_state
+
+    def _verdict(self) -> str:
+        verdict = self._coordinator.verdict()
+        return f"{verdict} {self._end_reason}".strip() if self._end_reason else verdict
+
+    def _exit_status(self) -> int | None:
+        if not self._ended:
+            return None
+        return exit_status(self._coordinator.counts(), quit_early=self._quit is not None)
+
+    def _client_rows(self) -> tuple[ClientRow, ...]:
+        rows = self._coordinator.clients()
+        if self._fleet is None:
+            return rows
+        processes = {process.name: process for process in self._fleet.processes()}
+        return tuple(
+            row
+            if (process := processes.get(row.name)) is None
+            else _with_process(row, process.pid, process.cpu, process.rss)
+            for row in rows
+        )
+
+    def _no_client_notice(self) -> tuple[Notice, ...]:
+        if self._ended or self._quit is not None or self._fleet is None or self._somebody_works():
+            return ()
+        return (Notice("No client is left; R starts them again.", "R", "error"),)
+
+    async def chunk_table(self) -> ChunkTable:
+        return await asyncio.to_thread(self._coordinator.chunk_table)
+
+    async def chunk_states(self, since: int) -> ChunkStates | None:
+        return self._coordinator.chunk_states(since)
+
+    async def chunk_history(self, chunk: int) -> ChunkHistory | None:
+        return await self._coordinator.history(chunk)
+
+    async def logs(self, after: int, limit: int) -> LogPage:
+        page = self._logbook.read(after, limit)
+        lines = tuple(LogLine(line.number, line.wall, line.source, line.level, line.text) for line in page.lines)
+        return LogPage(lines, page.lost, page.end)
+
+    async def report(self) -> Report:
+        return await self._coordinator.report()
+
+    # ---- what faces want
+
+    async def command(self, command: Command) -> Reply:
+        """Carry out one command; the answer says in a line what was done or why not."""
+        match command:
+            case Pause():
+                await self._coordinator.pause()
+                return Reply(True, "Paused: chunks in hand go on, nothing more is handed out.")
+            case Resume():
+                await self._coordinator.resume()
+                return Reply(True, "Handing out again.")
+            case Retry(chunks=chunks):
+                count = await self._coordinator.retry(chunks)
+                await self._need_clients()
+                return Reply(
+                    count > 0, f"{count:,} chunks back to pending." if count else "No limbo chunk among them."
+                )
+            case RetryAll():
+                return await self._retry_all()
+            case AddClient(host=host):
+                return self._add_client(host)
+            case StopClient(client=client):
+                await self._coordinator.stop_client(client, now=False)
+                return Reply(True, f"{client} stops after the chunk in hand.")
+            case DrainHost(host=host):
+                return await self._drain(host)
+            case Quit():
+                return await self._begin_quit(command)
+            case Export(path=path, overwrite=overwrite):
+                return await self._export(Path(path), overwrite=overwrite)
+        return Reply(False, f"unknown command {type(command).__name__}")
+
+    async def _retry_all(self) -> Reply:
+        count = await self._coordinator.retry_all()
+        again = [] if self._fleet is None else self._fleet.restart_ended()
+        for name, host in again:
+            self._coordinator.expect(name, host)
+        await self._need_clients()
+        return Reply(True, f"{count:,} chunks back to pending, {len(again):,} clients started again.")
+
+    async def _need_clients(self) -> None:
+        """A finished run directory started no client; there is work for some now."""
+        if self._coordinator.finished.is_set():
+            return
+        if self._ended:
+            self._ended, self._stopped_at, self._end_reason = False, None, ""
+            self._more.set()
+        if self._fleet is None:
+            await self._start_fleet()
+
+    def _add_client(self, host: str) -> Reply:
+        if self._fleet is None or host not in self._fleet.host_names():
+            return Reply(False, f"No host {host} is at work.")
+        name = self._fleet.add_client(host)
+        self._expect(name, host)
+        return Reply(True, f"{name} is started.")
+
+    async def _drain(self, host: str) -> Reply:
+        if self._fleet is None or host not in self._fleet.host_names():
+            return Reply(False, f"No host {host} is at work.")
+        self._fleet.drain(host)
+        for row in self._coordinator.clients():
+            if row.host == host and row.state in _TAKES_PART:
+                await self._coordinator.stop_client(row.name, now=False)
+        return Reply(True, f"{host}: its clients stop after the chunks in hand.")
+
+    async def _begin_quit(self, command: Quit) -> Reply:
+        first = self._quit is None
+        self._quit = command
+        self._changed()
+        if self._ended:
+            return Reply(True, "")
+        await self._coordinator.stop(now=command.now)
+        if first:
+            self._spawn(self._finish_quit())
+        elif command.now and self._fleet is not None:
+            self._spawn(self._fleet.stop(STOP_GRACE))
+        return Reply(True, "Stopping at once." if command.now else "Finishing the chunks in hand.")
+
+    async def _finish_quit(self) -> None:
+        """Wait for the clients to leave, end what does not, then close the books."""
+        if self._quit is not None and self._quit.now and self._fleet is not None:
+            await self._fleet.stop(STOP_GRACE)
+        else:
+            await self._coordinator.stopped.wait()
+            if self._fleet is not None:
+                await self._fleet.stop(STOP_GRACE)
+        await self._write_reports()
+        self._end("")
+
+    async def _export(self, path: Path, *, overwrite: bool) -> Reply:
+        if await asyncio.to_thread(path.exists) and not overwrite:
+            return Reply(False, f"{path} exists; choose another name.")
+        try:
+            await self._coordinator.write_csv(path)
+        except InputError as error:
+            return Reply(False, str(error))
+        return Reply(True, f"Written: {path}")
+
+    # ---- small things
+
+    def _say(self, text: str, level: str = "INFO") -> None:
+        self._logbook.write(CONSOLE, level, text)
+
+    def _changed(self) -> None:
+        self._changes += 1
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+_TAKES_PART = frozenset(
+    {ClientState.STARTING, ClientState.WORKING, ClientState.IDLE, ClientState.SILENT, ClientState.DRAINING}
+)
+
+
+def _with_process(row: ClientRow, pid: int, cpu: float | None, rss: int | None) -> ClientRow:
+    from msgspec.structs import replace
+
+    return replace(row, pid=pid or row.pid, cpu=cpu, rss=rss)
