@@ -56,4 +56,5 @@ class CsvFile:
             self._aside.unlink(missing_ok=True)
 
     def _failed(self, error: OSError) -> ChunkError:
-        return ChunkError(Fault.DISK, f"{self.path}: {error.strerror or error}")
+        text = error.strerror or str(error).partition(" (os error")[0]
+        return ChunkError(Fault.DISK, f"{self.path}: {text}")

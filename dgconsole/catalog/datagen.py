@@ -46,14 +46,17 @@ def main(argv: Sequence[str]) -> int:
     _check_files(spec, path)
     for warning in spec.warnings:
         _say(warning)
-    catalog = Catalog(
-        spec,
-        seed=options.seed,
-        visits=options.visits,
-        objects=options.objects,
-        pregenerated=Path.cwd(),
-        on_warning=_say,
-    )
+    try:
+        catalog = Catalog(
+            spec,
+            seed=options.seed,
+            visits=options.visits,
+            objects=options.objects,
+            pregenerated=Path.cwd(),
+            on_warning=_say,
+        )
+    except InputError as error:
+        raise InputError(*(Problem(p.what, str(path), p.line, p.key) for p in error.problems)) from error
     try:
         _write(spec, catalog, options.chunk, edge_only=options.edgeonly, folder=Path(options.out_dir))
     except ChunkError as error:
