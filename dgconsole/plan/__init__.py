@@ -3,7 +3,7 @@
 from dgconsole.plan.bundle import bundle_items, read_bundle
 from dgconsole.plan.make import make_plan
 from dgconsole.plan.structs import BundleHeader, BundleItem, ColumnPlan, Plan, TablePlan
-from dgconsole.plan.targets import Targets, resolve_targets
+from dgconsole.plan.targets import Targets, configured_targets, resolve_targets
 
 __all__ = [
     "BundleHeader",
@@ -13,6 +13,7 @@ __all__ = [
     "TablePlan",
     "Targets",
     "bundle_items",
+    "configured_targets",
     "make_plan",
     "read_bundle",
     "resolve_targets",

@@ -1,5 +1,6 @@
 """Checks that need no roles: the same tables, tiling, columns and files wherever they are named."""
 
+import shlex
 from pathlib import Path
 
 from dgconsole.partition.text import check_streamable
@@ -110,10 +111,10 @@ def check_files(context: Context) -> None:
             what = f"set pregenerated.cfgDir to the folder that holds '{table.from_file}'"
             context.in_spec(f"comes from a file: {what}", name, "from_file")
         elif not place.is_file():
-            place = Path(context.settings.pregenerated_dir) / table.from_file
-            context.in_spec(
-                f"{_shown(place)} is missing: make it with 'dgvisits -o {_shown(place)}'", name, "from_file"
-            )
+            folder = Path(context.settings.pregenerated_dir)
+            shown = shlex.quote(_shown(folder / table.from_file))
+            made = "" if folder.is_dir() else f"mkdir -p {shlex.quote(_shown(folder))} && "
+            context.in_spec(f"{shown} is missing: make it with '{made}dgvisits -o {shown}'", name, "from_file")
 
 
 def check_ingest(context: Context, directors: list[str], children: dict[str, tuple[str, str]]) -> None:

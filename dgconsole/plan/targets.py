@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dgconsole.settings.files import read_file
+from dgconsole.settings.files import line_of, read_file
+from dgconsole.settings.structs import RunSettings
 from dgconsole.settings.yamltree import decode
 from dgconsole.sky.tiling import Tiling
 from dgconsole.support.errors import InputError, Problem
@@ -34,9 +35,16 @@ class Targets:
     partial: bool
 
 
+def configured_targets(tiling: Tiling, settings: RunSettings) -> Targets:
+    """The chunks that serverCfg.yml names, a relative ``@FILE`` beside it; all of the sky where it names none."""
+    path = Path(settings.path)
+    line = line_of(settings.server_file, "chunks:")
+    return resolve_targets(tiling, settings.chunks, base=path.parent, key="chunks", file=str(path), line=line)
+
+
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One id or inclusive range, and where it was written (``line`` 0: on the command line)."""
+    """One id or inclusive range, and where it was written (``line`` 0: unknown)."""
 
     text: str
     low: int
@@ -45,7 +53,7 @@ class _Item:
 
 
 def resolve_targets(
-    tiling: Tiling, text: str | None, *, base: Path, key: str = "--chunks", file: str = ""
+    tiling: Tiling, text: str | None, *, base: Path, key: str = "--chunks", file: str = "", line: int = 0
 ) -> Targets:
     """The chunks that ``text`` names.
 
@@ -56,7 +64,7 @@ def resolve_targets(
         lines allowed; None for all chunks of the tiling.
     base
         Where a relative FILE starts.
-    key, file
+    key, file, line
         Where ``text`` comes from, for messages.
 
     Raises
@@ -71,9 +79,9 @@ def resolve_targets(
     if text.strip().startswith("@"):
         source = read_file(base / text.strip()[1:], key=key)
         words = list(enumerate(decode(source).splitlines(), 1))
-        file, key = source.path, ""
+        file, key, line = source.path, "", 0
     else:
-        words = [(0, word) for word in text.split(",")]
+        words = [(line, word) for word in text.split(",")]
     items = _items(words, file, key, problems)
     _check(tiling, items, file, key, problems)
     if len(problems) > _MOST_PROBLEMS:
@@ -82,7 +90,7 @@ def resolve_targets(
     InputError.raise_if(problems)
     targets = _union(tiling, items)
     if not len(targets.ids):
-        raise InputError(Problem(f"{_quoted(text)} names no chunk: give at least one id", file, 0, key))
+        raise InputError(Problem(f"{_quoted(text)} names no chunk: give at least one id", file, line, key))
     return targets
 
 

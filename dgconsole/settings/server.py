@@ -134,7 +134,10 @@ class _ServerFile:
         return None if folder is None else str(folder.absolute())
 
     def _base(self, generator: Section) -> Path:
-        return generator.path("baseCfgDir", self._folder) or self._folder
+        """Where relative paths start. The original names this file's own folder as seen from where it is run."""
+        base, text = generator.path("baseCfgDir", self._folder), generator.text("baseCfgDir") or ""
+        own = str(self._folder.absolute()).endswith(f"/{text.strip('./')}")
+        return self._folder if base is None or (own and not base.is_dir()) else base
 
     def _blame(self, section: Section, key: str) -> tuple[str, int]:
         """Where to look when a file that this key (or its default) names is not there."""
@@ -203,6 +206,9 @@ class _ServerFile:
 
     def _chunks(self) -> str | None:
         """The text as written: YAML itself would read 1:30 as 90."""
+        node = self._top.node("chunks")
+        if node is not None and node.value == ():
+            self._top.note("chunks", "names no chunk: take the key out for the whole sky")
         return ",".join(self._top.words("chunks")) or None
 
     def _secrets(self, section: Section) -> dict[str, str]:

@@ -282,8 +282,11 @@ def test_a_missing_visit_table_says_how_to_make_it(project: Any, one_problem: On
     from_file(project)
     one_problem(
         "sky.py:14: spec.CcdVisit.from_file: made/visit_table.csv is missing: "
-        "make it with 'dgvisits -o made/visit_table.csv'"
+        "make it with 'mkdir -p made && dgvisits -o made/visit_table.csv'"
     )
+    (project.folder / "made").mkdir()
+    (line,) = project.problems()
+    assert line.endswith("made/visit_table.csv is missing: make it with 'dgvisits -o made/visit_table.csv'")
 
 
 def test_a_visit_table_without_a_folder(project: Any, one_problem: OneProblem) -> None:

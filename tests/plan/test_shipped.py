@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dgconsole.plan import resolve_targets
+from dgconsole.plan import configured_targets
 from dgconsole.plan.load import load_plan
 from dgconsole.settings.hosts import load_hosts
 from dgconsole.sky.tiling import tiling_of
@@ -31,13 +31,19 @@ def test_the_shipped_run() -> None:
 def test_the_shipped_part_of_the_sky() -> None:
     settings, plan = load_plan(ROOT / "serverCfg.yml")
     tiling = tiling_of(plan.num_stripes, plan.num_sub_stripes)
-    targets = resolve_targets(tiling, settings.chunks, base=ROOT)
+    targets = configured_targets(tiling, settings)
     assert targets.partial
     boxes = tiling.chunk_boxes(targets.ids)
     assert (boxes[:, 2].min(), boxes[:, 3].max()) == (-90.0, 90.0)
     equator = boxes[(boxes[:, 2] > -5.0) & (boxes[:, 3] < 5.0)]
     assert (equator[:, 0].min(), equator[:, 1].max()) == (0.0, 360.0)
     assert 100 <= len(targets.ids) <= 1000
+
+
+def test_targets_of_the_file_are_refused_with_its_line(project: Any) -> None:
+    project.write("serverCfg.yml", (project.folder / "serverCfg.yml").read_text() + "chunks: [0, '9:3']\n")
+    with pytest.raises(InputError, match=r"serverCfg\.yml:5: chunks: '9:3' is a reversed range: write 3:9"):
+        configured_targets(tiling_of(200, 5), project.settings())
 
 
 def test_problems_of_config_and_spec_come_together(project: Any) -> None:

@@ -74,6 +74,14 @@ def test_base_folder_of_the_original(project: Path) -> None:
     assert load_settings(project / "serverCfg.yml").spec.path == str(project / "base" / "spec.py")
 
 
+def test_base_folder_as_the_original_is_run(project: Path) -> None:
+    """From the top of its repository, where the file's own folder is called configs/fakedb."""
+    text = (project / "serverCfg.yml").read_text()
+    named = "/".join(project.parts[-2:])
+    (project / "serverCfg.yml").write_text(text.replace("  seed: 7", f"  seed: 7\n  baseCfgDir: {named}"))
+    assert load_settings(project / "serverCfg.yml").spec.path == str(project / "spec.py")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
@@ -194,6 +202,12 @@ def test_chunks_are_read_as_written(project: Path, written: str, meant: str) -> 
     with (project / "serverCfg.yml").open("a") as file:
         file.write(f"chunks: {written}\n")
     assert load_settings(project / "serverCfg.yml").chunks == meant
+
+
+@pytest.mark.parametrize("written", ["[]", "[[1]]", "{a: 1}", "[0, null]"])
+def test_chunks_that_name_none(project: Path, complaints: Complaints, written: str) -> None:
+    (line,) = complaints((project / "serverCfg.yml").read_text() + f"chunks: {written}\n")
+    assert line.startswith("serverCfg.yml:13: chunks: ")
 
 
 def test_overrides_stand_in_for_the_file(project: Path) -> None:
