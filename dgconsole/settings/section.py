@@ -108,7 +108,7 @@ class Section:
         if node is None:
             return ()
         items = node.value if isinstance(node.value, tuple) else (node,)
-        wrong = [item for item in items if not (item.text and item.text.isprintable())]
+        wrong = [item for item in items if item.value is None or not (item.text and item.text.isprintable())]
         for item in wrong:
             self.problems.append(
                 Problem(f"{_described(item)}; plain text is wanted", self.file, item.line, self.key(name))
