@@ -6,13 +6,13 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dgconsole import __version__
 from dgconsole.support.arguments import Parser, whole
-from dgconsole.support.errors import BugError, InputError
+from dgconsole.support.errors import BugError, DgError, InputError
 
 if TYPE_CHECKING:
     from dgconsole.session import Session
@@ -83,12 +83,7 @@ def _dgconsole(argv: Sequence[str]) -> int:
     config = given.config or Path(given.hosts).parent / "serverCfg.yml"
     if given.headless or not sys.stdout.isatty():
         return asyncio.run(_run_headless(hosts, config, given))
-    from dgconsole.console.app import run_console
-
-    async def start() -> "Session":
-        return await _open(hosts, config, given, headless=False)
-
-    return run_console(start, name=Path(given.hosts).name)
+    return asyncio.run(_run_console(hosts, config, given))
 
 
 def _parser() -> Parser:
@@ -110,9 +105,9 @@ def _parser() -> Parser:
     parser.add_argument(
         "--chunks-per-request",
         type=whole("--chunks-per-request", least=1, most=10_000),
-        default=100,
+        default=5,
         metavar="N",
-        help="at most so many chunks in a client's hand (default: 100)",
+        help="at most so many chunks in a client's hand (default: 5)",
     )
     parser.add_argument("--keep-csv", action="store_true", help="clients keep the CSV that datagen would write")
     parser.add_argument("--version", action="version", version=f"dgconsole {__version__}")
@@ -158,27 +153,52 @@ async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Na
 
     session = await _open(hosts, config, given, headless=True)
     try:
-        with _quit_on_signals(session):
+        with _ending_signals(session.end_now):
             return await run_headless(session)
     finally:
         await session.close()
 
 
+async def _run_console(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace) -> int:
+    from dgconsole.console.app import ConsoleApp
+
+    opened: list[Session] = []
+
+    async def start() -> "Session":
+        opened.append(await _open(hosts, config, given, headless=False))
+        return opened[0]
+
+    app = ConsoleApp(start, Path(given.hosts).name)
+
+    async def end_now() -> None:
+        for session in opened:
+            await session.end_now()
+        app.exit(INTERRUPTED)
+
+    try:
+        with _ending_signals(end_now):
+            result = await app.run_async()
+    finally:
+        for session in opened:
+            await session.close()
+    if isinstance(result, DgError):
+        raise result
+    return INTERRUPTED if result is None else result
+
+
 @contextlib.contextmanager
-def _quit_on_signals(session: "Session") -> Iterator[None]:
-    """A signal ends the session at once: chunks in hand go back, clients end; a second one ends the process."""
-    from dgconsole.snapshot import Quit
-
+def _ending_signals(end_now: Callable[[], Coroutine[object, object, object]]) -> Iterator[None]:
+    """A signal ends the session at once: chunks in hand go back, clients end. A second one ends the process."""
     loop = asyncio.get_running_loop()
-    quitting: list[asyncio.Task[object]] = []
+    ending: list[asyncio.Task[object]] = []
 
-    def quit_now() -> None:
-        if quitting:
+    def on_signal() -> None:
+        if ending:
             os._exit(INTERRUPTED)
-        quitting.append(asyncio.ensure_future(session.command(Quit(now=True))))
+        ending.append(loop.create_task(end_now()))
 
     for number in ENDING_SIGNALS:
-        loop.add_signal_handler(number, quit_now)
+        loop.add_signal_handler(number, on_signal)
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """A run from its files to its report: wires plan, coordinator and fleet; commands in, snapshots out."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from dgconsole.fleet.fleet import Fleet
 from dgconsole.fleet.hosts import HostState
 from dgconsole.fleet.wiring import Timing
 from dgconsole.ingest.files import FilesDestination
-from dgconsole.plan import Plan, Targets, bundle_items, resolve_targets
+from dgconsole.plan import Plan, Targets, bundle_items, configured_targets, resolve_targets
 from dgconsole.plan.load import load_plan
 from dgconsole.settings.frozen import frozen_files
 from dgconsole.settings.structs import HostConfig, RunSettings
@@ -62,7 +63,7 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     chunks: str | None = None
     report: Path | None = None
     max_attempts: int = 3
-    chunks_per_request: int = 16
+    chunks_per_request: int = 5
     keep_csv: bool = False
     headless: bool = False
     timing: Timing = Timing()
@@ -88,9 +89,7 @@ def prepare(config: Path, options: SessionOptions) -> Prepared:
     if options.chunks is not None:
         targets = resolve_targets(tiling, options.chunks, base=Path.cwd())
     else:
-        targets = resolve_targets(
-            tiling, settings.chunks, base=Path(settings.path).parent, key="chunks", file=settings.path
-        )
+        targets = configured_targets(tiling, settings)
     path = options.run_dir or config.parent / "runs" / settings.name
     return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
 
@@ -118,11 +117,12 @@ class Session:
         self._quit: Quit | None = None
         self._ended = False
         self._end_reason = ""
-        self._notices = [Notice(text) for text in prepared.plan.notices]
+        self._notices = [Notice(text, level="info") for text in prepared.plan.notices]
         self._stopped_at: float | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._more = asyncio.Event()
+        self._over = asyncio.Event()
 
     @classmethod
     async def open(
@@ -133,6 +133,8 @@ class Session:
         prepared = await asyncio.to_thread(prepare, config, options)
         run_dir = prepared.run_dir
         logbook = LogBook(run_dir.logs, clock)
+        logging.getLogger().addHandler(logbook.handler)
+        logging.captureWarnings(True)
         try:
             bundle = await asyncio.to_thread(
                 bundle_items, prepared.settings, prepared.plan, out_dir=str(run_dir.chunks), keep_csv=options.keep_csv
@@ -156,6 +158,7 @@ class Session:
                 logbook.write,
             )
         except BaseException:
+            logging.getLogger().removeHandler(logbook.handler)
             logbook.close()
             run_dir.close()
             raise
@@ -175,7 +178,7 @@ class Session:
         if targets.skipped:
             self._say(f"{targets.skipped:,} numbers inside the ranges are no chunks of this tiling: passed over")
         for notice in self._notices:
-            self._say(notice.text, "WARNING")
+            self._say(notice.text)
         if self._coordinator.finished.is_set():
             self._end(self._finished_before())
         else:
@@ -267,6 +270,7 @@ class Session:
         if self._fleet is not None:
             await self._fleet.stop(STOP_GRACE)
         await self._coordinator.close()
+        logging.getLogger().removeHandler(self._logbook.handler)
         self._logbook.close()
         self._prepared.run_dir.close()
 
@@ -442,6 +446,7 @@ class Session:
         self._quit = command
         self._changed()
         if self._ended:
+            self._over.set()
             return Reply(True, "")
         await self._coordinator.stop(now=command.now)
         if first:
@@ -449,6 +454,11 @@ class Session:
         elif command.now and self._fleet is not None:
             self._spawn(self._fleet.stop(STOP_GRACE))
         return Reply(True, "Stopping at once." if command.now else "Finishing the chunks in hand.")
+
+    async def end_now(self) -> None:
+        """Quit at once and wait until it is done; what a signal does."""
+        await self._begin_quit(Quit(now=True))
+        await self._over.wait()
 
     async def _finish_quit(self) -> None:
         """Wait for the clients to leave, end what does not, then close the books."""
@@ -460,6 +470,7 @@ class Session:
                 await self._fleet.stop(STOP_GRACE)
         await self._write_reports()
         self._end("")
+        self._over.set()
 
     async def _export(self, path: Path, *, overwrite: bool) -> Reply:
         if await asyncio.to_thread(path.exists) and not overwrite:

@@ -1,5 +1,6 @@
 """All that is said in a run: one numbered ring for the screen, one rotated file a source for keeps."""
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class LogBook:
         self._ring = LogRing(RING_LINES)
         self._files: dict[str, RotatingLog] = {}
         self._clients: set[str] = set()
+        self.handler: logging.Handler = _Handler(self)
+        """Brings what libraries log (warnings and worse) into this book."""
 
     def add_client(self, name: str) -> None:
         """What ``name`` says from now on goes to a file of its own."""
@@ -51,3 +54,12 @@ class LogBook:
         if name not in self._files:
             self._files[name] = RotatingLog(self._folder / f"{name}.log", FILE_BYTES, OLD_FILES)
         return self._files[name]
+
+
+class _Handler(logging.Handler):
+    def __init__(self, book: LogBook) -> None:
+        super().__init__(logging.WARNING)
+        self._book = book
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._book.write(CONSOLE, record.levelname, self.format(record))
