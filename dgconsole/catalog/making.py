@@ -111,6 +111,7 @@ class OwnRows(Maker):
         self.is_pure = all(isinstance(group.generator, Vocabulary) for group in table.columns)
         self._whole = lru_cache(maxsize=16)(self._make_whole)
         self._director_places = lru_cache(maxsize=2)(self._find_director_places)
+        self._told: set[str] = set()
 
     @property
     def has_place_of_its_own(self) -> bool:
@@ -196,11 +197,18 @@ class OwnRows(Maker):
                 tables=self.setting.tables(self.table.prereq_tables, chunk),
             )
             answer = guarded(where, partial(group.generator.make, request))
+            self._tell_of_extra(where, answer, len(group.names))
             arrays = checked_arrays(where, answer, len(group.names), length)
             length = len(arrays[0])
             for name, values in zip(group.names, arrays, strict=True):
                 made[name] = converted(values, recipe.dtypes[name])
         return made
+
+    def _tell_of_extra(self, where: str, answer: Any, count: int) -> None:
+        if isinstance(answer, list | tuple) and len(answer) > count and where not in self._told:
+            self._told.add(where)
+            extra = len(answer) - count
+            self.setting.warn(f"{where}: the last {extra} of {len(answer)} arrays have no name and are dropped")
 
     def _find_director_places(self, chunk: int, director: "OwnRows") -> "Places":
         id_column = director.roles.id_column

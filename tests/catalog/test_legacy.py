@@ -302,6 +302,14 @@ class TestInASpec:
         with pytest.raises(ChunkError, match="ZeroDivisionError"):
             list(catalog.batches("Object", CHUNK))
 
+    def test_arrays_without_names_are_told_of_once(self) -> None:
+        warnings: list[str] = []
+        spec = load_spec(read_spec(SPECS / "ownclasses.py"))
+        catalog = Catalog(spec, seed=1, visits=30, objects=100, on_warning=warnings.append)
+        for chunk in (CHUNK, 14013):
+            self.frame(catalog, "Object", chunk=chunk)
+        assert warnings == ["Object, columns size,isStar: the last 1 of 3 arrays have no name and are dropped"]
+
     def test_they_are_told_of(self) -> None:
         warnings = load_spec(read_spec(SPECS / "ownclasses.py")).warnings
         assert [text.partition(" makes")[0] for text in warnings] == [
