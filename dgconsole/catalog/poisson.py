@@ -28,10 +28,11 @@ def poisson_weights(mean: float) -> tuple[int, list[int]]:
         k -= 1
     up: list[int] = []
     weight, k = _ONE, mode
-    while weight > _CUT and over > 0:
+    while weight > _CUT:
         k += 1
         weight = weight * over // (under * k)
-        up.append(weight)
+        if weight:
+            up.append(weight)
     return mode - len(down), [*reversed(down), _ONE, *up]
 
 

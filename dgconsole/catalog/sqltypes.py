@@ -31,7 +31,7 @@ def dtype_of(sql: str) -> Any:
     name = " ".join(word for word in words if word not in ("UNSIGNED", "ZEROFILL", "NOT", "NULL"))
     found = _DTYPES.get(name)
     if found is not None and unsigned and np.issubdtype(found, np.integer):
-        return np.dtype(found).newbyteorder("=").str.replace("i", "u")
+        return np.dtype(f"u{np.dtype(found).itemsize}")
     return found
 
 
