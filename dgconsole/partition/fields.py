@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dgconsole.partition.rows import LF, RowError
+from dgconsole.partition.rows import LF, RowError, TextBlock
 from dgconsole.settings.partitioner.dialect import MAX_FIELD
 from dgconsole.settings.structs import Dialect
 
@@ -57,8 +57,9 @@ class Fields:
         return found
 
 
-def split(text: bytearray, width: int, dialect: Dialect) -> Fields:
-    """Cut whole lines (LF ends, no CR) into ``width`` fields each; ``RowError`` for a line that does not fit."""
+def split(block: TextBlock, width: int, dialect: Dialect) -> Fields:
+    """Cut lines into ``width`` fields each; ``RowError`` for a line that does not fit."""
+    text = block.text
     a = np.frombuffer(text, np.uint8)
     delimiter = ord(dialect.delimiter)
     separators = positions(a, delimiter, LF)
@@ -73,7 +74,7 @@ def split(text: bytearray, width: int, dialect: Dialect) -> Fields:
         quotes = _without(positions(a, ord(dialect.quote)), escaped, len(a))
         opened, closed = _quoted(a, quotes, separators, delimiter)
         separators = _outside(separators, opened, closed)
-    ends = _rows_of(text, a, separators, width)
+    ends = _rows_of(a, separators, block.lines, width)
     starts = np.empty_like(ends)
     flat = starts.reshape(-1)
     flat[0:1] = 0
@@ -178,8 +179,8 @@ def _outside(separators: Index, opened: Index, closed: Index) -> Index:
     return separators[(nearest < 0) | (separators > closed[nearest])]
 
 
-def _rows_of(text: bytearray, a: Bytes, separators: Index, width: int) -> Index:
-    if len(separators) == text.count(b"\n") * width:
+def _rows_of(a: Bytes, separators: Index, lines: int, width: int) -> Index:
+    if len(separators) == lines * width:
         table = separators.reshape(-1, width)
         if np.all(a[table[:, -1]] == LF):
             return table

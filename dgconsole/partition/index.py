@@ -41,7 +41,7 @@ def _read(path: Path, dialect: Dialect) -> dict[bytes, int]:
     for block in read_blocks(path, BLOCK, WIDTH * (MAX_FIELD + 1)):
         first = block.first_line - 1
         try:
-            fields = split(block.text, WIDTH, dialect)
+            fields = split(block, WIDTH, dialect)
             ids, *numbers = (texts_of(fields, column, dialect) for column in range(WIDTH))
             cells = [_cell(row, *pair) for row, pair in enumerate(zip(*numbers, strict=True))]
         except RowError as error:

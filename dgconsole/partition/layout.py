@@ -18,12 +18,12 @@ def layout_of(config: PartitionerConfig) -> tuple[int, ...]:
     return tuple(places.get(name, NULL) for name in config.out_fields)
 
 
-def cuts_of(layout: Sequence[int], width: int) -> tuple[int, ...]:
+def cuts_of(layout: Sequence[int], width: int, alone: Sequence[int] = ()) -> tuple[int, ...]:
     """Where an input line must be cut so that every run of fields that stay together is one or more whole pieces.
 
-    The first cut is 0, the last ``width``.
+    The first cut is 0, the last ``width``; each field of ``alone`` is a piece of its own.
     """
-    cuts = {0, width}
+    cuts = {0, width, *alone, *(field + 1 for field in alone)}
     for before, here in zip([NULL, *layout], [*layout, NULL], strict=True):
         if before >= 0 and here != before + 1:
             cuts.add(before + 1)

@@ -65,14 +65,15 @@ class Renderer:
             changed = self._in_use(np.flatnonzero(mask))
             spelled = self._spell(fields, changed)
         rows, chunk, sub_chunk = places.row[order], places.chunk[order], places.sub_chunk[order]
-        whole = not len(changed) and not len(nulls)
-        cuts = cuts_of(self.layout, self.width) if whole else tuple(range(self.width + 1))
-        per_row = len(cuts) - 1
+        alone = np.unique(np.concatenate([changed, nulls]) % self.width)
+        cuts = cuts_of(self.layout, self.width, alone.tolist())
         pool = _Pool(fields, cuts, self.target)
-        numbers = np.arange(len(fields.ends) * per_row).reshape(-1, per_row)
-        if not whole:
-            numbers.reshape(-1)[nulls] = pool.add(_one(null_text(self.target)))
-            numbers.reshape(-1)[changed] = pool.add(spelled) + np.arange(len(changed))
+        numbers = np.arange(pool.count).reshape(-1, len(cuts) - 1)
+        piece_of = np.searchsorted(cuts, np.arange(self.width))
+        for those, texts in ((nulls, _one(null_text(self.target))), (changed, spelled)):
+            if len(those):
+                new = pool.add(texts) + np.arange(len(texts))
+                numbers[those // self.width, piece_of[those % self.width]] = new
         columns = []
         for piece in pieces_of(self.layout, cuts):
             if piece >= 0:

@@ -18,10 +18,11 @@ class RowError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """Whole lines of one file. ``text`` ends with LF and holds no CR; ``first_line`` counts from 1."""
+    """``lines`` whole lines of one file. ``text`` ends with LF and holds no CR; ``first_line`` counts from 1."""
 
     file: str
     first_line: int
+    lines: int
     text: bytearray
 
 
@@ -48,8 +49,9 @@ def read_blocks(path: Path, size: int, longest: int) -> Iterator[TextBlock]:
             del text[len(carry) + (got or 0) :]
             whole, carry = _cut(text, at_end=not got)
             if whole:
-                yield TextBlock(str(path), line, whole)
-                line += whole.count(b"\n")
+                count = whole.count(b"\n")
+                yield TextBlock(str(path), line, count, whole)
+                line += count
             if not got:
                 return
             if len(carry) > longest:

@@ -79,7 +79,7 @@ class Partitioner:
                 raise _at(str(path), error.row + 1, error.what) from error
 
     def _block(self, block: TextBlock, folder: OutputFolder) -> Places:
-        fields = split(block.text, self.width, self.config.in_dialect)
+        fields = split(block, self.width, self.config.in_dialect)
         places = self.place(fields)
         if self.id_column >= 0:
             self._index(fields, places, folder)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dgconsole.partition.fields import split
 from dgconsole.partition.recode import Texts, decode, encode, offsets_of
-from dgconsole.partition.rows import RowError, read_blocks
+from dgconsole.partition.rows import RowError, TextBlock, read_blocks
 from dgconsole.partition.text import spell
 from dgconsole.settings.structs import Dialect
 from dgconsole.support.errors import ChunkError
@@ -92,9 +92,9 @@ def test_fields_are_those_of_the_scanner(block: list[bytes], dialect: Dialect) -
         if not block:
             return
         with pytest.raises(RowError):
-            split(text, guess, dialect)
+            split(TextBlock("", 1, len(block), text), guess, dialect)
         return
-    fields = split(text, width, dialect)
+    fields = split(TextBlock("", 1, len(block), text), width, dialect)
     wanted = [field for line in block for field in scan(line, dialect)]
     raw = [bytes(text[a:b]) for a, b in zip(fields.starts.reshape(-1), fields.ends.reshape(-1), strict=True)]
     assert raw == [field[0] for field in wanted]
@@ -149,7 +149,8 @@ def test_blocks_of_any_size_hold_the_same_lines(
     for block in blocks:
         assert block.first_line == expected
         assert block.text.endswith(b"\n")
-        expected += block.text.count(b"\n")
+        assert block.lines == block.text.count(b"\n")
+        expected += block.lines
 
 
 def test_a_line_without_end_is_not_collected_for_ever(tmp_path: Path) -> None:
