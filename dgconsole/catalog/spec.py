@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import linecache
 import sys
 import warnings
 from pathlib import Path
@@ -61,7 +60,6 @@ def load_spec(source: SpecSource, *, cwd: Path | None = None) -> Spec:
     code, lines = _compile(source)
     module = ModuleType(f"spec_{Path(source.name).stem}")
     sys.modules[module.__name__] = module
-    linecache.cache[source.path] = (len(source.data), None, source.data.decode(errors="replace").splitlines(True), "")
     try:
         with original_packages(), global_stream(0), contextlib.chdir(cwd or Path.cwd()):
             exec(code, vars(module))  # noqa: S102

@@ -139,3 +139,24 @@ def test_ccd_visits_need_four_names() -> None:
 
 def test_the_older_seed() -> None:
     assert calcSeedFrom(14012, 1, 7) == 140120701
+
+
+def test_where_no_lsst_package_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dgconsole.catalog import dialects
+
+    monkeypatch.setattr(dialects, "_real", lambda name: None)
+    spec = load("fake2020.py")
+    assert [table.name for table in spec.tables] == ["Object", "CcdVisit", "ForcedSource"]
+    assert sys.modules["lsst"] is lsst
+
+
+def test_a_density_map() -> None:
+    text = """
+import numpy as np
+from lsst.dax.data_generator import Chunker, HealpixSpatialModel, columns
+chunker = Chunker(0, 200, 5)
+spec = {"Object": {"density": HealpixSpatialModel(np.arange(48.0), 2, True),
+                   "columns": {"objectId": columns.ObjIdGenerator()}}}
+"""
+    spec = load_spec(SpecFile("a.py", "a.py", text.encode()))
+    assert describe(spec).tables[0].density == "HealpixSpatialModel"
