@@ -106,7 +106,7 @@ class Values:
             return default
         if number < low or (high is not None and number > high):
             wanted = f"{low} to {high}" if high is not None else f"{low} or more"
-            self.problem(key, f"{self._shown(key)} is out of range; it must be {wanted}")
+            self.problem(key, f"{number} is out of range; it must be {wanted}")
             return default
         return int(number)
 
@@ -138,7 +138,7 @@ class Values:
                 return int(value) if kind is Kind.WHOLE else float(value)
             except ValueError:
                 pass
-        self._refuse(key, kind, "write it without quotes and without anything after it")
+        self._refuse(key, kind, "write it without quotes or a unit")
         return None
 
     def _one(self, key: str) -> object:
