@@ -16,7 +16,7 @@ from dgconsole.views.text import harmless
 
 COLUMNS: tuple[Column, ...] = (
     Column("mark", "", 1),
-    Column("id", "chunk", 8, right=True),
+    Column("id", "chunk", 7, right=True),
     Column("state", "state", 12),
     Column("attempts", "tries", 5, rank=2, right=True),
     Column("client", "client", 12, rank=1, grow=1),
@@ -125,7 +125,8 @@ class ChunkModel:
     def client(self, index: int) -> tuple[str, str]:
         """Client and host that have or last had the chunk at ``index``; empty when none."""
         number = int(self.clients[index])
-        return (self.client_names[number], self.client_hosts[number]) if number >= 0 else ("", "")
+        known = 0 <= number < len(self.client_names)
+        return (self.client_names[number], self.client_hosts[number]) if known else ("", "")
 
     def state(self, index: int) -> ChunkState:
         return CHUNK_STATES[int(self.states[index])]
@@ -229,13 +230,16 @@ def _descending(keys: NDArray[Any]) -> NDArray[Any]:
 class ChunkRows:
     """The rows of the chunk list: an order over the model; each line is made when it is painted."""
 
-    columns = COLUMNS
-
     def __init__(self, model: ChunkModel, order: NDArray[np.int32], marked: set[int], signs: Signs) -> None:
         self.model = model
         self.order = order
         self._marked = marked
         self._signs = signs
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The column of causes stands there only while there are some."""
+        return COLUMNS if self.model.causes else COLUMNS[:-1]
 
     def __len__(self) -> int:
         return len(self.order)
@@ -254,7 +258,7 @@ class ChunkRows:
         model, i = self.model, int(self.order[row])
         chunk = int(model.ids[i])
         sign = SIGN_OF_CODE[model.states[i]]
-        client, host = self._names[int(model.clients[i])]
+        client, host = self._names.get(int(model.clients[i]), ("", ""))
         tries, rows, seconds = int(model.attempts[i]), int(model.rows[i]), float(model.seconds[i])
         ra_min, ra_max, dec_min, dec_max = model.boxes[i].tolist()
         cause = int(model.cause_of[i])
@@ -277,4 +281,4 @@ class ChunkRows:
     @cached_property
     def _names(self) -> dict[int, tuple[str, str]]:
         pairs = zip(self.model.client_names, self.model.client_hosts, strict=True)
-        return {-1: ("", "")} | {n: (harmless(client), harmless(host)) for n, (client, host) in enumerate(pairs)}
+        return {n: (harmless(client), harmless(host)) for n, (client, host) in enumerate(pairs)}

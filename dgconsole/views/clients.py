@@ -14,7 +14,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("name", "host / client", 15, grow=2),
     Column("state", "state", 11, grow=1),
     Column("chunk", "chunk", 7, rank=1, right=True),
-    Column("stage", "stage", 21, rank=2, grow=1),
+    Column("stage", "stage", 23, rank=2, grow=1),
     Column("done", "done", 7, rank=1, right=True),
     Column("failed", "failed", 6, rank=3, right=True),
     Column("rows", "rows/s", 7, rank=4, right=True),

@@ -118,4 +118,3 @@ class FixedRows:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FixedRows) and self._lines == other._lines and self._keys == other._keys
-

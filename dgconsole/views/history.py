@@ -1,10 +1,11 @@
 """One chunk's history as lines of text: where it is, and each attempt with its times, rows and error."""
 
 from dgconsole.snapshot import AttemptRow, ChunkHistory
+from dgconsole.views.clients import meter
 from dgconsole.views.grid import Cell
 from dgconsole.views.numbers import about, degrees, exact, local_date, local_time, size
 from dgconsole.views.signs import CHUNK_SIGNS, Signs
-from dgconsole.views.text import harmless, plural
+from dgconsole.views.text import harmless, pad
 
 
 def place(box: tuple[float, float, float, float]) -> str:
@@ -53,11 +54,12 @@ def _attempt(attempt: AttemptRow, signs: Signs) -> list[list[Cell]]:
         took = exact(max(attempt.ended - attempt.started, 0.0))
         lines.append([Cell("  ended    ", "dim"), Cell(f"{local_date(attempt.ended)}  after {took}")])
     if attempt.rows or attempt.bytes:
-        text = f"{plural(attempt.rows, 'row')}, {plural(attempt.overlap_rows, 'overlap row')}, {size(attempt.bytes)}"
-        lines.append([Cell("  made     ", "dim"), Cell(text)])
-    if attempt.stages:
-        spent = "  ".join(f"{harmless(stage)} {exact(seconds)}" for stage, seconds in attempt.stages.items())
-        lines.append([Cell("  stages   ", "dim"), Cell(spent)])
+        lines.append([Cell("  rows     ", "dim"), Cell(f"{attempt.rows:,} + {attempt.overlap_rows:,} overlap")])
+        lines.append([Cell("  bytes    ", "dim"), Cell(size(attempt.bytes))])
+    whole = sum(attempt.stages.values()) or 1.0
+    for stage, seconds in attempt.stages.items():
+        part = meter(seconds / whole, signs)
+        lines.append([Cell(f"  {pad(harmless(stage), 9)}", "dim"), Cell(part, "soft"), Cell(f"  {exact(seconds)}")])
     if attempt.error or attempt.fault:
         why = harmless(attempt.error or attempt.fault)
         fault = f" ({harmless(attempt.fault)})" if attempt.fault and attempt.error else ""

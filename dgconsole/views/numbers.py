@@ -115,9 +115,11 @@ def between(low: float, high: float) -> str:
         return "a few seconds"
     if low <= 0:
         return f"under {about(high)}"
+    if high <= 120:
+        return f"{low:.0f} to {high:.0f} s"
     first, last = about(low), about(high)
     if first == last:
-        return f"about {first}"
+        return first
     for unit in (" s", " min"):
         if first.endswith(unit) and last.endswith(unit) and (" h " in first) == (" h " in last):
             first = first.removesuffix(unit)

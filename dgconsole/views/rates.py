@@ -78,8 +78,8 @@ class Rates:
         )
 
     def span(self) -> float:
-        """Seconds that a curve shows: what is remembered, at least a minute, at most ten."""
-        return min(max(self.remembered, 60.0), SPAN)
+        """Seconds that a curve shows: what is remembered, at least half a minute, at most ten."""
+        return min(max(self.remembered, 30.0), SPAN)
 
     def curve(self, points: int) -> list[Rate | None]:
         """``points`` rates that run to now over ``span()`` seconds; None before the first sample."""
@@ -125,7 +125,7 @@ def mean_rate(snapshot: Snapshot) -> float:
 
 
 def time_left(snapshot: Snapshot, rates: Rates) -> str:
-    """``1 h 05 to 1 h 20 min left``, ``settling`` at first, empty when nothing is being handed out.
+    """``~ 1 h 05 to 1 h 20 min left``, ``settling`` at first, empty when nothing is being handed out.
 
     The interval spans the rates of the last one, three and ten minutes, each widened by the scatter of a count.
     """
@@ -145,4 +145,4 @@ def time_left(snapshot: Snapshot, rates: Rates) -> str:
     if not fast:
         return "settling"
     low, high = left / fast, left / slow
-    return f"{between(low, high)} left" if high < 400 * 86_400 else "over a year left"
+    return f"~ {between(low, high)} left" if high < 400 * 86_400 else "over a year left"

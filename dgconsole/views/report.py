@@ -104,7 +104,7 @@ def sections(report: Report, signs: Signs) -> tuple[Section, ...]:
         Section("causes", "Limbo, by cause", _causes(report.causes)),
         Section("problems", "Chunks in limbo", _problems(report.problems, signs)),
         Section("hosts", "Hosts", _totals("host", report.hosts)),
-        Section("tables", "Tables", _totals("table", report.tables)),
+        Section("tables", "Tables", _tables(report.tables)),
         Section("clients", "Clients", _totals("client", report.clients)),
         Section("stages", "Stages", _stages(report.stages)),
         Section("slowest", "Slowest chunks", _slowest(report.slowest, signs)),
@@ -130,6 +130,17 @@ def _totals(title: str, lines: Sequence[Total]) -> FixedRows:
             )
             for total in lines
         ],
+        [total.name for total in lines],
+    )
+
+
+def _tables(lines: Sequence[Total]) -> FixedRows:
+    """As the other totals, without what a table has not: failed chunks."""
+    rows = _totals("table", lines)
+    kept = [k for k, column in enumerate(_TOTALS) if column.key not in ("failed", "seconds")]
+    return FixedRows(
+        tuple(rows.columns[k] for k in kept),
+        [Line(tuple(rows.line(row).cells[k] for k in kept)) for row in range(len(rows))],
         [total.name for total in lines],
     )
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from dgconsole.snapshot import CHUNK_STATES, ChunkState
 from dgconsole.views.signs import CODES
 
-OUTSIDE, BARE, PENDING, SOME, HALF, MOST, DONE, DELIVERED, ASSIGNED, RETRYING, LIMBO = range(11)
-"""What a pixel shows: not the sky; sky without targets; targets, none to all done; or the worst state in it."""
+OUTSIDE, BARE, GRID, PENDING, SOME, HALF, MOST, DONE, DELIVERED, ASSIGNED, RETRYING, LIMBO = range(12)
+"""What a pixel shows: not the sky; sky without targets (GRID: on a line of the graticule, every 60 degrees of RA and
+30 of Dec); targets, none to all done; or the worst state in it."""
 
 _BANDS = 4
 
@@ -70,27 +71,30 @@ class SkyMap:
         self.width, self.height = width, height
         self._boxes = boxes
         self._states = states.copy()
+        gx = (np.arange(width) + 0.5) / width * 2 - 1
+        gy = 1 - (np.arange(height) + 0.5) / height * 2
+        ra, dec, on_sky = inverse(*(grid.ravel() for grid in np.meshgrid(gx, gy)))
         x, y = forward((boxes[:, 0] + boxes[:, 1]) / 2, (boxes[:, 2] + boxes[:, 3]) / 2)
-        column = np.clip(((x + 1) / 2 * width).astype(np.int64), 0, width - 1)
         row = np.clip(((1 - y) / 2 * height).astype(np.int64), 0, height - 1)
+        first = np.argmax(on_sky.reshape(height, width), axis=1)[row]
+        column = np.clip(((x + 1) / 2 * width).astype(np.int64), first, width - 1 - first)
         self.pixel_of = (row * width + column).astype(np.int32)
         """int32, shape (n,): the pixel of each chunk's middle."""
         self._counts = np.zeros((width * height, len(CHUNK_STATES)), np.int32)
         np.add.at(self._counts, (self.pixel_of, self._states), 1)
-        gx = (np.arange(width) + 0.5) / width * 2 - 1
-        gy = 1 - (np.arange(height) + 0.5) / height * 2
-        ra, dec, on_sky = inverse(*(grid.ravel() for grid in np.meshgrid(gx, gy)))
         owner = np.where(on_sky, owners(boxes, ra, dec), -1)
         bare = self._counts.sum(axis=1) == 0
         self.owner = owner
         """int64, shape (pixels,): the chunk that holds the pixel's middle, -1 none."""
         self._lone = np.flatnonzero(bare & (owner >= 0))
-        self._ground = np.where(on_sky, BARE, OUTSIDE).astype(np.uint8)
+        lines = _graticule(ra, dec, width, height)
+        self._ground = np.where(on_sky, np.where(lines, GRID, BARE), OUTSIDE).astype(np.uint8)
         self.pixels = self._paint()
         """uint8, shape (height, width): what each pixel shows."""
 
-    def update(self, states: NDArray[np.uint8], changed: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Take in new states of the chunks ``changed``; the pixel rows that look different now."""
+    def update(self, states: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Take in new states, shape (n,); the pixel rows that look different now."""
+        changed = np.flatnonzero(states != self._states)
         if len(changed):
             at = self.pixel_of[changed]
             np.subtract.at(self._counts, (at, self._states[changed]), 1)
@@ -110,7 +114,7 @@ class SkyMap:
 
     def shows_targets(self) -> NDArray[np.bool_]:
         """Which pixels hold targets, shape (height, width)."""
-        return self.pixels > BARE
+        return self.pixels > GRID
 
     def _paint(self) -> NDArray[np.uint8]:
         counts = self._counts
@@ -124,6 +128,16 @@ class SkyMap:
             shown[counts[:, CODES[state]] > 0] = look
         shown[self._lone] = _LOOK[self._states[self.owner[self._lone]]]
         return shown.reshape(self.height, self.width)
+
+
+def _graticule(ra: NDArray[np.float64], dec: NDArray[np.float64], width: int, height: int) -> NDArray[np.bool_]:
+    """The pixels where a line of the graticule passes between their middle and the next one's, shape (pixels,)."""
+    parallels = np.floor(dec / 30.0 + 1e-9).reshape(height, width)
+    meridians = np.floor(((ra + 180.0) % 360.0) / 60.0 + 1e-9).reshape(height, width)
+    lines = np.zeros((height, width), np.bool_)
+    lines[1:] |= parallels[1:] != parallels[:-1]
+    lines[:, 1:] |= meridians[:, 1:] != meridians[:, :-1]
+    return lines.ravel()
 
 
 _LOUD = (

@@ -4,28 +4,19 @@ import re
 
 from rich.cells import cell_len, set_cell_size
 
-_ESCAPES = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
-    r"|\x1b[\]PX^_].*?(?:\x1b\\|\x07|\Z)"  # OSC, DCS and kin, up to their end
-    r"|\x1b[ -/]*[0-~]"  # short ones
-    r"|\x9b[0-?]*[ -/]*[@-~]",
-    re.DOTALL,
-)
-_JOINERS = re.compile("[\ufe00-\ufe0f\u200b-\u200d\u2060\ufeff]")
-_TAB = "    "
+from dgconsole.support.logs import harmless as spelled
+
+_NO_WIDTH = re.compile("[\ufe00-\ufe0f\u200b-\u200d\u2060\ufeff]")
 
 
 def harmless(text: str) -> str:
-    """``text`` on one line without anything that moves a cursor, colours, reorders or hides.
+    """``text`` on one line that cannot act on a terminal and is as wide as it measures.
 
-    Escape sequences and zero-width signs go, tabs and line ends become spaces, every other character that is
-    not printable (control, bidi override, lone surrogate) becomes a middle dot.
+    Control characters are spelled out, signs without a width (variation selectors, joiners) go.
     """
-    if text.isprintable() and not _JOINERS.search(text):
+    if text.isascii() and text.isprintable():
         return text
-    text = _JOINERS.sub("", _ESCAPES.sub("", text))
-    text = text.replace("\t", _TAB).replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
-    return "".join(c if c.isprintable() else "·" for c in text)
+    return spelled(_NO_WIDTH.sub("", text))
 
 
 def clip(text: str, width: int) -> str:

@@ -1,0 +1,543 @@
+"""The console as an application: five screens over one session, its keys, and how it ends."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.dom import DOMNode
+from textual.screen import Screen
+from textual.widget import Widget
+
+from dgconsole.console import quitting
+from dgconsole.console.dialogs import ExportDialog, Facts, Question
+from dgconsole.console.head import HeadLines, KeyLine, TabLine
+from dgconsole.console.helping import help_lines, key_line
+from dgconsole.console.overview import Overview
+from dgconsole.console.paint import Paint
+from dgconsole.console.pane import Pane
+from dgconsole.console.themes import DAY, NIGHT, THEMES
+from dgconsole.snapshot import (
+    AddClient,
+    Command,
+    DrainHost,
+    Export,
+    Pause,
+    Quit,
+    Reply,
+    Resume,
+    Retry,
+    RetryAll,
+    RunState,
+    SessionHandle,
+    StopClient,
+)
+from dgconsole.support.clock import Clock, SystemClock
+from dgconsole.support.errors import BugError, DgError
+from dgconsole.views import head as heads
+from dgconsole.views.signs import BAD_CLIENTS, LIVE_CLIENTS, Signs
+from dgconsole.views.text import harmless, plural
+
+if TYPE_CHECKING:
+    from dgconsole.console.chunks import Chunks
+    from dgconsole.console.feed import Feed
+    from dgconsole.console.logs import Logs
+
+TABS: tuple[str, ...] = ("Overview", "Sky", "Chunks", "Logs", "Report")
+PERIOD = 0.25
+"""Seconds between two looks at the session."""
+
+_log = logging.getLogger("dgconsole.console")
+
+Start = Callable[[], Awaitable[SessionHandle]]
+
+
+class ConsoleApp(App[int | DgError]):
+    """The console.
+
+    Parameters
+    ----------
+    start
+        Plans and opens the session, behind the first picture; heavy work in it belongs into a thread.
+    name
+        What the head calls the run until the first snapshot names it.
+    clock
+        For the age of what is shown.
+    period
+        Seconds between two looks at the session.
+
+    ``run()`` returns the run's exit status, or the error that ``start`` raised: an ``InputError`` as it came,
+    anything that is none of ours as a ``BugError``.
+    """
+
+    CSS_PATH = "console.tcss"
+    TITLE = "dgconsole"
+    ENABLE_COMMAND_PALETTE = True
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                str(k + 1), f"go({k})", name, show=False, id=f"go-{name.lower()}", tooltip=f"Show the screen {name}"
+            )
+            for k, name in enumerate(TABS)
+        ),
+        Binding("r", "retry", "Retry", id="retry", tooltip="Retry the limbo chunks marked, or under the cursor"),
+        Binding(
+            "R",
+            "retry_all",
+            "Retry all",
+            id="retry-all",
+            tooltip="Retry all in limbo; clients that gave up come back",
+        ),
+        Binding(
+            "p", "pause", "Pause", id="pause", tooltip="Stop handing out chunks, or go on; those in hand are finished"
+        ),
+        Binding(
+            "plus", "add_client", "Client", key_display="+", id="add-client", tooltip="One more client on this host"
+        ),
+        Binding(
+            "minus",
+            "stop_client",
+            "Stop client",
+            key_display="-",
+            id="stop-client",
+            tooltip="Stop this client after its chunk",
+        ),
+        Binding("d", "drain", "Drain", id="drain", tooltip="Stop all clients of this host after their chunks"),
+        Binding("l", "logs", "Logs", id="logs", tooltip="The log of the client or host under the cursor"),
+        Binding("e", "export", "Export", id="export", tooltip="Write the report as CSV"),
+        Binding(
+            "t",
+            "theme",
+            "Light or dark",
+            show=False,
+            id="theme",
+            tooltip="Change between the night and the day theme",
+        ),
+        Binding("question_mark", "help", "Help", key_display="?", id="help", tooltip="All keys that act here"),
+        Binding("q", "quit", "Quit", id="quit", tooltip="Leave; asks while chunks are in work"),
+    ]
+
+    def __init__(self, start: Start, name: str, *, clock: Clock | None = None, period: float = PERIOD) -> None:
+        super().__init__()
+        self._start = start
+        self._run_name = name
+        self._clock = clock or SystemClock()
+        self._period = period
+        self.signs = Signs(unicode=_speaks_unicode())
+        self.paint = Paint({})
+        self.feed: Feed | None = None
+        self._panes: list[Pane] = []
+        self._active = 0
+        self._focus: dict[int, Widget] = {}
+        self._refreshing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._was_ended = False
+        self._leaving = False
+        self._told: set[str] = set()
+        self._flags: tuple[object, ...] = ()
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    # ---- the picture
+
+    def get_css_variables(self) -> dict[str, str]:
+        variables = super().get_css_variables()
+        self.paint = Paint(variables)
+        return variables
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(NIGHT.variables)
+
+    def compose(self) -> ComposeResult:
+        yield HeadLines(harmless(self._run_name), unicode=self.signs.unicode)
+        yield TabLine(TABS)
+        with Container(id="panes"):
+            yield Overview()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self.theme = NIGHT.name
+        self.set_class(not self.signs.unicode, "-ascii")
+        self._head = self.query_one(HeadLines)
+        self._tabs = self.query_one(TabLine)
+        self._keys = self.query_one(KeyLine)
+        self._panes = [self.query_one(Overview)]
+        self._panes[0].focus_first()
+        self.screen.bindings_updated_signal.subscribe(self, self._show_keys)
+        self.set_interval(1.0, self._show_head)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.run_worker(self._live(), exit_on_error=False)
+
+    async def _add_panes(self) -> None:
+        from dgconsole.console.chunks import Chunks
+        from dgconsole.console.logs import Logs
+        from dgconsole.console.report import Report
+        from dgconsole.console.sky import Sky
+
+        rest: list[Pane] = [Sky(), Chunks(), Logs(), Report()]
+        for pane in rest:
+            pane.display = False
+        await self.query_one("#panes").mount_all(rest)
+        self._panes += rest
+
+    # ---- living
+
+    async def _live(self) -> None:
+        """Open the session, then look at it again and again."""
+        from dgconsole.console.feed import Feed
+
+        try:
+            handle = await self._start()
+            self.feed = Feed(handle, await handle.snapshot(), self._clock)
+        except DgError as error:
+            self.exit(error)
+            return
+        except Exception as error:  # noqa: BLE001
+            _log.exception("the session could not be opened")
+            self.exit(BugError(f"the session could not be opened: {error}"))
+            return
+        await self._add_panes()
+        while True:
+            await self.tick()
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._period)
+            except TimeoutError:
+                continue
+
+    async def tick(self) -> None:
+        """Look at the session once and show what is new. Nothing that goes wrong here ends the screen."""
+        feed = self.feed
+        if feed is None:
+            return
+        try:
+            await feed.pull()
+            self._show_head()
+            self._follow_the_run(feed)
+            await self.refresh_pane()
+        except Exception as error:  # noqa: BLE001
+            self._tell_trouble(error)
+
+    async def refresh_pane(self) -> None:
+        """Show the feed on the visible screen."""
+        if self.feed is not None and self._panes:
+            async with self._refreshing:
+                await self._panes[self._active].refresh_from(self.feed)
+
+    def _tell_trouble(self, error: Exception) -> None:
+        text = f"the picture could not be refreshed: {error}"
+        if text not in self._told:
+            self._told.add(text)
+            _log.error(text, exc_info=error)
+            self.notify(harmless(text), severity="warning", markup=False)
+
+    def _follow_the_run(self, feed: "Feed") -> None:
+        if feed.ended and self._leaving:
+            self.exit(self._status())
+        elif feed.ended and not self._was_ended:
+            self.action_go(len(TABS) - 1)
+        self._was_ended = feed.ended
+        flags = (feed.snapshot.state, feed.snapshot.counts.limbo > 0, self._has_bad_clients())
+        if flags != self._flags:
+            self._flags = flags
+            self.refresh_bindings()
+
+    def _show_head(self) -> None:
+        feed = self.feed
+        if feed is None:
+            return
+        snapshot = feed.snapshot
+        top = heads.head(snapshot, feed.rates, self.signs, stale=feed.age)
+        self._head.show(top, heads.bar(snapshot.counts))
+        self._tabs.show(self._active, harmless(snapshot.run_dir))
+
+    def _show_keys(self, _: object = None) -> None:
+        if not self._is_modal():
+            paused = self.feed is not None and self.feed.snapshot.state is RunState.PAUSED
+            self._keys.show(key_line(self, self.screen.active_bindings, paused=paused))
+
+    def _is_modal(self) -> bool:
+        return len(self.screen_stack) > 1
+
+    # ---- what acts when
+
+    def check_action(self, action: str, _: tuple[object, ...]) -> bool | None:
+        """Keys that cannot act now are greyed, not hidden."""
+        if action in ("quit", "help", "theme", "command_palette") or not hasattr(self, f"action_{action}"):
+            return True
+        feed = self.feed
+        if action not in _OWN:
+            return True
+        if feed is None:
+            return None
+        if action == "retry":
+            return True if feed.snapshot.counts.limbo else None
+        if action == "retry_all":
+            return True if feed.snapshot.counts.limbo or self._has_bad_clients() else None
+        if action in ("pause", "add_client", "stop_client", "drain"):
+            return None if feed.ended else True
+        return True
+
+    def _has_bad_clients(self) -> bool:
+        return self.feed is not None and any(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
+
+    async def run_action(
+        self,
+        action: str | tuple[str, str, tuple[object, ...]],
+        default_namespace: DOMNode | None = None,
+        namespaces: "dict[str, DOMNode] | None" = None,  # type: ignore[override]
+    ) -> bool:
+        """As Textual does it, but what an action raises is shown and does not end the screen."""
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except Exception as error:  # noqa: BLE001
+            self._tell_trouble(error)
+            return True
+
+    # ---- going about
+
+    @property
+    def pane(self) -> Pane:
+        """The visible screen."""
+        return self._panes[self._active]
+
+    def action_go(self, number: int) -> None:
+        if number >= len(self._panes) or number == self._active:
+            return
+        if self.screen.focused is not None and not self._is_modal():
+            self._focus[self._active] = self.screen.focused
+        self._panes[self._active].display = False
+        self._active = number
+        self.pane.display = True
+        if number in self._focus and self._focus[number].focusable:
+            self._focus[number].focus()
+        else:
+            self.pane.focus_first()
+        self._show_head()
+        self.refresh_bindings()
+        self._wake.set()
+
+    def on_tab_line_picked(self, event: TabLine.Picked) -> None:
+        self.action_go(event.number)
+
+    def on_key_line_pressed(self, event: KeyLine.Pressed) -> None:
+        self.simulate_key(event.key)
+
+    async def open_chunk(self, chunk: int) -> None:
+        """Show a chunk's history on the screen of chunks."""
+        self.action_go(2)
+        await self.refresh_pane()
+        pane: Chunks = self.pane  # type: ignore[assignment]
+        await pane.open_chunk(chunk)
+        pane.focus_first()
+
+    async def show_chunks(self, wanted: str) -> None:
+        """Show the chunks that pass a filter."""
+        self.action_go(2)
+        await self.refresh_pane()
+        pane: Chunks = self.pane  # type: ignore[assignment]
+        pane.set_filter(wanted)
+        pane.focus_first()
+
+    async def action_logs(self) -> None:
+        target = self.pane.target()
+        self.action_go(3)
+        await self.refresh_pane()
+        pane: Logs = self.pane  # type: ignore[assignment]
+        if target.client or target.host:
+            pane.show_source(target.client or target.host)
+
+    def action_theme(self) -> None:
+        self.theme = DAY.name if self.theme == NIGHT.name else NIGHT.name
+
+    def watch_theme(self) -> None:
+        """Everything painted by hand is painted again."""
+        for widget in self.query("*"):
+            widget.refresh()
+
+    def action_help(self) -> None:
+        self.push_screen(Facts(f"Keys on {TABS[self._active]}", help_lines(self, self.screen.active_bindings)))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action that a key does here, by name, with its key."""
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.description and active.enabled and binding.action != "command_palette" and not binding.system:
+                key = self.get_key_display(binding)
+                what = f"{key}   {binding.tooltip}" if binding.tooltip else key
+                yield SystemCommand(binding.description, what, self._caller(binding.action, active.node))
+
+    def _caller(self, action: str, node: DOMNode) -> Callable[[], None]:
+        def call() -> None:
+            self.run_worker(self.run_action(action, node), exit_on_error=False)
+
+        return call
+
+    # ---- commands to the session
+
+    def send(self, command: Command, then: Callable[[Reply], None] | None = None) -> None:
+        """Send a command and show the answer; ``then`` gets it instead, where given."""
+        self.run_worker(self._send(command, then), exit_on_error=False)
+
+    async def _send(self, command: Command, then: Callable[[Reply], None] | None) -> None:
+        assert self.feed is not None
+        try:
+            reply = await self.feed.handle.command(command)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("a command failed: %r", command)
+            reply = Reply(False, f"that did not work: {error}")
+        if then is not None:
+            then(reply)
+        else:
+            self.tell(reply)
+        self._wake.set()
+
+    def tell(self, reply: Reply) -> None:
+        """Show a reply for a while."""
+        if reply.text:
+            self.notify(harmless(reply.text), severity="information" if reply.ok else "warning", markup=False)
+
+    def ask(self, question: Question, yes: Callable[[], None]) -> None:
+        """Put a question; ``yes`` is called on any answer but "leave as it is"."""
+        self.push_screen(question, lambda answer: yes() if answer else None)
+
+    def action_retry(self) -> None:
+        chunks = self.pane.chunks_to_retry()
+        if not chunks:
+            self.notify("no limbo chunk under the cursor and none marked; R retries all", severity="warning")
+            return
+        forget = getattr(self.pane, "forget_marks", None)
+        if forget is not None:
+            forget()
+        self.send(Retry(chunks))
+
+    def action_retry_all(self) -> None:
+        assert self.feed is not None
+        limbo = self.feed.snapshot.counts.limbo
+        gone = sum(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
+        text = (
+            f"{plural(limbo, 'chunk')} in limbo {'goes' if limbo == 1 else 'go'} back to pending with fresh attempts."
+        )
+        if gone:
+            text += f" {plural(gone, 'client')} that gave up or got lost {'comes' if gone == 1 else 'come'} back."
+        answers = (("retry", f"Retry {plural(limbo, 'chunk')}" if limbo else "Bring back"), ("", "Cancel"))
+        self.ask(Question("Retry all", text, answers), lambda: self.send(RetryAll()))
+
+    def action_pause(self) -> None:
+        assert self.feed is not None
+        self.send(Resume() if self.feed.snapshot.state is RunState.PAUSED else Pause())
+
+    def _host(self) -> str:
+        """The host that + and d are about: the cursor's, or the only one."""
+        assert self.feed is not None
+        host = self.pane.target().host
+        hosts = {row.name for row in self.feed.snapshot.hosts} | {row.host for row in self.feed.snapshot.clients}
+        if not host and len(hosts) == 1:
+            host = next(iter(hosts))
+        if not host:
+            self.notify("put the cursor on a host or a client of it, on Overview", severity="warning")
+        return host
+
+    def action_add_client(self) -> None:
+        if host := self._host():
+            self.send(AddClient(host))
+
+    def action_stop_client(self) -> None:
+        assert self.feed is not None
+        target = self.pane.target()
+        live = [c for c in self.feed.snapshot.clients if c.host == target.host and c.state in LIVE_CLIENTS]
+        name = target.client or (live[-1].name if live else "")
+        if not name:
+            self.notify("put the cursor on a client, or on a host that has some, on Overview", severity="warning")
+            return
+        text = f"{name} finishes the chunk in hand and ends. + on its host starts another."
+        self.ask(
+            Question(f"Stop {name}", text, (("stop", "Stop it"), ("", "Cancel"))), lambda: self.send(StopClient(name))
+        )
+
+    def action_drain(self) -> None:
+        assert self.feed is not None
+        if host := self._host():
+            count = sum(c.host == host and c.state in LIVE_CLIENTS for c in self.feed.snapshot.clients)
+            ends = "finishes its chunk and ends" if count == 1 else "finish their chunks and end"
+            text = f"{plural(count, 'client')} on {host} {ends}. + brings clients back one by one."
+            self.ask(
+                Question(f"Drain {host}", text, (("drain", "Drain it"), ("", "Cancel"))),
+                lambda: self.send(DrainHost(host)),
+            )
+
+    # ---- export
+
+    def action_export(self) -> None:
+        assert self.feed is not None
+        self.push_screen(ExportDialog(_free_name(self.feed.snapshot.run_dir)), self._export)
+
+    def _export(self, path: str | None) -> None:
+        if path:
+            self.send(Export(path), lambda reply: self._exported(path, reply))
+
+    def _exported(self, path: str, reply: Reply) -> None:
+        if reply.ok or not Path(path).exists():
+            self.tell(reply)
+            return
+        question = Question("Overwrite", f"{path} exists.", (("over", "Overwrite it"), ("", "Cancel")), hot=True)
+        self.ask(question, lambda: self.send(Export(path, overwrite=True)))
+
+    # ---- the end
+
+    def _status(self) -> int:
+        assert self.feed is not None
+        return self.feed.snapshot.exit_status or 0
+
+    async def action_quit(self) -> None:
+        if self.feed is None:
+            self.exit(quitting.INTERRUPTED)
+        elif self.feed.ended:
+            self.exit(self._status())
+        elif self._is_modal():
+            return
+        elif not self.feed.snapshot.counts.in_work:
+            self._leave(now=True)
+        else:
+            stopping = self.feed.snapshot.state is RunState.STOPPING
+            question = quitting.question(self.feed.snapshot.counts.in_work, stopping=stopping)
+            self.push_screen(question, self._quit_answered)
+
+    def action_help_quit(self) -> None:
+        """What ctrl+c does where there is nothing to copy."""
+        self.call_later(self.action_quit)
+
+    def _quit_answered(self, answer: str | None) -> None:
+        if answer:
+            self._leave(now=answer == "now")
+
+    def _leave(self, *, now: bool) -> None:
+        self._leaving = True
+        self.send(Quit(now))
+
+
+_OWN = frozenset(binding.action.partition("(")[0] for binding in ConsoleApp.BINDINGS if isinstance(binding, Binding))
+
+
+def _speaks_unicode() -> bool:
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    return encoding.lower().replace("-", "").startswith("utf")
+
+
+def _free_name(run_dir: str) -> str:
+    """``report.csv`` in the run directory, or the next name that is free there."""
+    folder = Path(run_dir)
+    number = 1
+    path = folder / "report.csv"
+    while path.exists():
+        number += 1
+        path = folder / f"report-{number}.csv"
+    return str(path)

@@ -1,0 +1,81 @@
+"""Curves of the last minutes: filled areas of block characters, as many lines high as there is room."""
+
+from typing import NamedTuple
+
+from dgconsole.console.paint import Painted
+from dgconsole.views.grid import Cell
+from dgconsole.views.text import pad
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_TENTHS = " .:-=+*#%"
+
+
+class Series(NamedTuple):
+    """A curve: its name, the present value as text, its points (None: nothing known) and its tone."""
+
+    name: str
+    value: str
+    points: list[float | None]
+    tone: str
+
+
+class Charts(Painted):
+    """Several series one below the other."""
+
+    LABEL = 9
+    VALUE = 16
+
+    def __init__(self, id: str, *, unicode: bool) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._series: tuple[Series, ...] = ()
+        self._levels = _EIGHTHS if unicode else _TENTHS
+
+    @property
+    def points(self) -> int:
+        """How many points a line has room for."""
+        wide = self.size.width - self._beside
+        return max(wide, 0)
+
+    @property
+    def _beside(self) -> int:
+        return self.LABEL + self.VALUE if self._lines < 2 else 0
+
+    @property
+    def _lines(self) -> int:
+        """Lines of curve for each series; 1 means label, curve and value share a line."""
+        each = self.size.height // max(len(self._series), 3)
+        return each - 1 if each > 2 else 1
+
+    def show(self, series: tuple[Series, ...]) -> None:
+        if series != self._series:
+            self._series = series
+            self.refresh()
+
+    def cells(self, y: int, width: int, /) -> list[Cell]:
+        lines = self._lines
+        each = 1 if lines == 1 else lines + 1
+        which, line = divmod(y, each)
+        if which >= len(self._series):
+            return []
+        series = self._series[which]
+        if lines == 1:
+            curve = "".join(self._block(series, k, 0, 1) for k in range(len(series.points)))
+            return [
+                Cell(pad(series.name, self.LABEL), "dim"),
+                Cell(pad(curve, max(width - self._beside, 0)), series.tone),
+                Cell(pad(series.value, self.VALUE, right=True), "strong"),
+            ]
+        if line == 0:
+            name = pad(series.name, max(width - len(series.value), 0))
+            return [Cell(name, "dim"), Cell(series.value, "strong")]
+        level = lines - line
+        curve = "".join(self._block(series, k, level, lines) for k in range(len(series.points)))
+        return [Cell(curve, f"{series.tone}/{40 + 60 * (level + 1) // lines}")]
+
+    def _block(self, series: Series, k: int, level: int, lines: int) -> str:
+        value = series.points[k]
+        if value is None:
+            return " "
+        top = max((point for point in series.points if point), default=0.0)
+        steps = round(value / top * 8 * lines) if top else 0
+        return self._levels[max(min((steps if value <= 0 else max(steps, 1)) - 8 * level, 8), 0 if level else 1)]

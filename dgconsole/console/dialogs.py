@@ -1,0 +1,114 @@
+"""Questions: enter is the suggested answer, escape leaves all as it is."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from dgconsole.console.pane import Lines
+from dgconsole.views.grid import Cell
+from dgconsole.views.text import harmless
+
+
+class Question(ModalScreen[str]):
+    """Some lines and some answers; the result is the answer's name, empty for "leave as it is"."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave as it is", show=False),
+        Binding("left", "app.focus_previous", "Previous answer", show=False),
+        Binding("right", "app.focus_next", "Next answer", show=False),
+    ]
+
+    def __init__(self, title: str, text: str, answers: Sequence[tuple[str, str]], *, hot: bool = False) -> None:
+        """``answers`` are (name, label), the suggested one first; ``hot`` when the suggested one destroys."""
+        super().__init__()
+        self._title, self._text, self._answers, self._hot = title, text, answers, hot
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = harmless(self._title)
+            yield Static(harmless(self._text), markup=False, classes="text")
+            with Horizontal(classes="answers"):
+                for number, (name, label) in enumerate(self._answers):
+                    classes = "first hot" if self._hot and number == 0 else "first" if number == 0 else ""
+                    yield Button(label, id=name or "leave", classes=classes, compact=True)
+
+    def on_mount(self) -> None:
+        self.query(Button).first().focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        name = event.button.id or ""
+        self.dismiss("" if name == "leave" else name)
+
+    def action_leave(self) -> None:
+        self.dismiss("")
+
+
+class Facts(ModalScreen[None]):
+    """Lines to be read: help, a client, a host that is set aside."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,question_mark", "leave", "Back", show=False),
+    ]
+
+    def __init__(self, title: str, lines: list[list[Cell]]) -> None:
+        super().__init__()
+        self._title, self._lines = title, lines
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog facts") as box:
+            box.border_title = harmless(self._title)
+            box.border_subtitle = "escape: back"
+            yield Lines("facts-text")
+
+    def on_mount(self) -> None:
+        self.query_one(Lines).show_lines(self._lines)
+        self.query_one(VerticalScroll).focus()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+class ExportDialog(ModalScreen[str]):
+    """Where the report goes; the result is the path, empty for nowhere."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave as it is", show=False)]
+
+    def __init__(self, suggested: str) -> None:
+        super().__init__()
+        self._suggested = suggested
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Export the report as CSV"
+            yield Static(
+                "One row for each target chunk. A file that exists is not overwritten unasked.", classes="text"
+            )
+            yield Input(self._suggested, id="path", compact=True, select_on_focus=False)
+            with Horizontal(classes="answers"):
+                yield Button("Write", id="write", classes="first", compact=True)
+                yield Button("Cancel", id="leave", compact=True)
+
+    def on_mount(self) -> None:
+        field = self.query_one(Input)
+        field.focus()
+        field.cursor_position = len(self._suggested)
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        self._write()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "write":
+            self._write()
+        else:
+            self.dismiss("")
+
+    def _write(self) -> None:
+        self.dismiss(self.query_one(Input).value.strip())
+
+    def action_leave(self) -> None:
+        self.dismiss("")

@@ -1,0 +1,304 @@
+"""The first screen: hosts and clients, the rates of the last minutes, what needs a person, and a small sky."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from dgconsole.console.charts import Charts, Series
+from dgconsole.console.dialogs import Facts
+from dgconsole.console.logview import LogView
+from dgconsole.console.pane import Pane, Target
+from dgconsole.console.table import LineTable
+from dgconsole.snapshot import Snapshot
+from dgconsole.views.clients import SORTS, ClientKey, HostKey, client_facts, client_tree, troubled
+from dgconsole.views.filters import quoted
+from dgconsole.views.grid import Cell
+from dgconsole.views.logs import LogStore
+from dgconsole.views.needs import Need, need_rows, needs
+from dgconsole.views.numbers import about, chunk_rate, short, size
+from dgconsole.views.rates import Rate
+from dgconsole.views.text import harmless, plural
+
+if TYPE_CHECKING:
+    from dgconsole.console.feed import Feed
+
+
+class Overview(Pane):
+    """Clients above; rates, needs and a small sky below, as far as there is room."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "open",
+            "Open",
+            key_display="enter",
+            tooltip="Fold a host, open a client's chunk, show what a need is about",
+        ),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="Keep the hosts and clients that hold a text"),
+        Binding("s", "sort", "Sort", tooltip="Sort the clients by the next column"),
+        Binding("S", "reverse", "Reverse order", show=False, tooltip="Sort the other way round"),
+        Binding("escape", "back", "Back", show=False, tooltip="Leave the filter, then clear it"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="overview")
+        self._folded: frozenset[str] = frozenset()
+        self._sort, self._reverse = "name", False
+        self._wanted = ""
+        self._feed: Feed | None = None
+        self._needs: tuple[Need, ...] = ()
+        self._laid: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="clients", classes="panel") as clients:
+            clients.border_title = "Clients"
+            yield LineTable(id="client-table", empty="no client yet", classes="-keeps-cursor")
+            yield Input(id="client-filter", placeholder="host, client, state or reason", compact=True)
+        with Vertical(id="beside"):
+            with Vertical(id="needs", classes="panel") as box:
+                box.border_title = "Needs you"
+                quiet = f"{self.signs.plain('✓', '+')} Nothing needs you."
+                yield LineTable(id="need-table", header=False, empty=quiet, classes="-keeps-cursor")
+            with Vertical(id="small-sky", classes="panel") as sky:
+                sky.border_title = "Sky"
+            with Vertical(id="tail", classes="panel") as tail:
+                tail.border_title = "Logs"
+                yield LogView("log-tail", LogStore(keep=500), active=False)
+        with Vertical(id="rate", classes="panel") as rate:
+            rate.border_title = "Rate"
+            yield Charts("charts", unicode=self.signs.unicode)
+
+    def on_mount(self) -> None:
+        self._clients = self.query_one("#client-table", LineTable)
+        self._need_table = self.query_one("#need-table", LineTable)
+        self._charts = self.query_one(Charts)
+        self._tail = self.query_one(LogView)
+        self._field = self.query_one("#client-filter", Input)
+        self._field.display = False
+
+    def focus_first(self) -> None:
+        self._clients.focus()
+
+    # ---- showing
+
+    async def refresh_from(self, feed: "Feed") -> None:
+        self._feed = feed
+        snapshot = feed.snapshot
+        self._needs = needs(snapshot)
+        self._need_table.show(need_rows(self._needs, self.signs))
+        self._show_clients(snapshot)
+        self._show_rates(feed)
+        self._arrange()
+        if self.query_one("#small-sky").display:
+            await self._show_sky(feed)
+        if self.query_one("#tail").display:
+            await feed.pull_logs(self._tail.store, 500)
+            self._tail.sync()
+
+    def _show_clients(self, snapshot: Snapshot) -> None:
+        rows = client_tree(
+            snapshot,
+            self.signs,
+            folded=self._folded,
+            sort=self._sort,
+            reverse=self._reverse,
+            wanted=self._wanted,
+        )
+        self._clients.show(rows, self._sort, reverse=self._reverse)
+        panel = self.query_one("#clients")
+        hosts = len({host.name for host in snapshot.hosts} | {client.host for client in snapshot.clients})
+        title = f"Clients ─ {len(snapshot.clients):,} on {plural(hosts, 'host')}" if hosts else "Clients"
+        if self._wanted:
+            title += f" ─ filter: {harmless(self._wanted)}"
+        panel.border_title = title.replace("─", self.signs.plain("─", "-")).replace("[", "\\[")
+        self._clients.say_empty("nothing matches the filter; escape clears it" if self._wanted else "no client yet")
+
+    def _show_rates(self, feed: "Feed") -> None:
+        now = feed.rates.now() if not feed.ended else Rate()
+        curve = feed.rates.curve(self._charts.points)
+        chunks, rows, sizes = ([point and point[k] for point in curve] for k in range(3))
+        value, _, unit = chunk_rate(now.chunks).partition(" ")
+        self._charts.show(
+            (
+                Series("chunks", f"{value} {unit}", chunks, "good"),
+                Series("rows", f"{short(now.rows)} rows/s", rows, "busy"),
+                Series("bytes", f"{size(now.bytes)}/s", sizes, "soft"),
+            )
+        )
+        self.query_one("#rate").border_title = f"Rate {self.signs.plain('─', '-')} last {about(feed.rates.span())}"
+
+    async def _show_sky(self, feed: "Feed") -> None:
+        from dgconsole.console.skymap import SkyCanvas
+
+        panel = self.query_one("#small-sky")
+        if not panel.query(SkyCanvas):
+            await panel.mount(SkyCanvas("small-canvas"))
+            return
+        model = await feed.pull_chunks()
+        panel.query_one(SkyCanvas).show(model, feed.chunks_version)
+        panel.border_title = f"Sky {self.signs.plain('─', '-')} targets only" if feed.snapshot.partial_sky else "Sky"
+
+    def on_resize(self, _: events.Resize) -> None:
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Share the room: clients get the lines they need, the rest goes below or beside them."""
+        width, height = self.size
+        if not height:
+            return
+        rows, wants = len(self._clients.rows) + 3 + self._field.display, max(len(self._needs), 1) + 2
+        if width < 100:
+            need = min(wants, 6 if height >= 22 else 5)
+            clients = min(max(rows, 6), max(height - need - 5, 5))
+            self._lay("-stacked", clients, need, height - clients - need, sky=0, tail=0)
+        elif width >= 160:
+            need = min(wants, height // 3)
+            sky = min((width * 2 // 5 - 4) // 4 + 2, (height - need) * 3 // 5)
+            clients = min(max(rows, 8), height - 14)
+            self._lay("-huge", clients, need, height - clients, sky=sky, tail=height - need - sky)
+        else:
+            below = max(min(max(wants, 15 if height >= 34 else 10), height // 2), height - rows)
+            sky = max(below - min(wants, 7), 0)
+            sky = sky if sky >= 8 else 0
+            self._lay("", height - below, below - sky, below, sky=sky, tail=0)
+
+    def _lay(self, look: str, clients: int, need: int, rate: int, *, sky: int, tail: int) -> None:
+        laid = (look, clients, need, rate, sky, tail)
+        if laid == self._laid:
+            return
+        self._laid = laid
+        for name in ("-stacked", "-huge"):
+            self.set_class(name == look, name)
+        for name, lines in (
+            ("clients", clients),
+            ("needs", need),
+            ("rate", rate),
+            ("small-sky", sky),
+            ("tail", tail),
+        ):
+            widget = self.query_one(f"#{name}")
+            widget.styles.height = lines
+            widget.display = lines > 2
+        self.styles.grid_rows = f"{clients} {rate}"
+
+    # ---- what the keys are about
+
+    def target(self) -> Target:
+        key = self._clients.key
+        if self._need_table.has_focus and self._need():
+            need = self._need()
+            assert need is not None
+            if need.kind == "host":
+                return Target(host=need.target)
+            if need.kind in ("clients", "silent"):
+                return self._target_of(need.target)
+        if isinstance(key, ClientKey):
+            return self._target_of(key.client)
+        return Target(host=key.host) if isinstance(key, HostKey) else Target()
+
+    def _target_of(self, client: str) -> Target:
+        for row in self._feed.snapshot.clients if self._feed else ():
+            if row.name == client:
+                return Target(row.chunk, row.name, row.host)
+        return Target()
+
+    def _need(self) -> Need | None:
+        row = self._need_table.row
+        return self._needs[row] if row < len(self._needs) else None
+
+    def chunks_to_retry(self) -> tuple[int, ...]:
+        need = self._need()
+        if need is None or need.kind != "cause":
+            need = next((other for other in self._needs if other.kind == "cause"), None)
+        return need.chunks if need else ()
+
+    async def action_open(self) -> None:
+        if self._need_table.has_focus:
+            await self._open_need()
+            return
+        key = self._clients.key
+        snapshot = self._feed.snapshot if self._feed else None
+        if snapshot is None:
+            return
+        if isinstance(key, HostKey):
+            host = next((host for host in snapshot.hosts if host.name == key.host), None)
+            if host is not None and troubled(host):
+                self._tell(f"{host.name} {host.state}", host.reason, host.mend)
+            else:
+                self._folded ^= {key.host}
+                self._show_clients(snapshot)
+        elif isinstance(key, ClientKey):
+            client = next((client for client in snapshot.clients if client.name == key.client), None)
+            if client is None:
+                return
+            if client.chunk >= 0:
+                await self.console.open_chunk(client.chunk)
+            else:
+                lines = [[Cell(f"{word:12}", "dim"), Cell(value)] for word, value in client_facts(client)]
+                self.app.push_screen(
+                    Facts(client.name, [*lines, [], *_hints("l  its log    -  stop it    R  bring back")])
+                )
+
+    async def _open_need(self) -> None:
+        need = self._need()
+        if need is None:
+            return
+        if need.kind == "cause":
+            await self.console.show_chunks(f"state:limbo {quoted('error', need.target)}")
+        else:
+            self._tell(need.text.partition(":")[0], *need.more.split(". ", 1))
+
+    def _tell(self, title: str, *texts: str) -> None:
+        lines = [[Cell(text)] for text in texts if text]
+        self.app.push_screen(Facts(title, [part for line in lines for part in (line, [])][:-1]))
+
+    # ---- filter and sort
+
+    def action_filter(self) -> None:
+        self._field.display = True
+        self._field.focus()
+        self._arrange()
+
+    def action_back(self) -> None:
+        if self._field.has_focus:
+            self._clients.focus()
+        elif self._wanted:
+            self._field.value = ""
+        self._field.display = bool(self._field.value)
+        self._arrange()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._wanted = event.value.strip()
+        if self._feed:
+            self._show_clients(self._feed.snapshot)
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        self._field.display = bool(self._wanted)
+        self._clients.focus()
+
+    def _sort_by(self, column: str, *, reverse: bool) -> None:
+        self._sort, self._reverse = column, reverse
+        if self._feed:
+            self._show_clients(self._feed.snapshot)
+
+    def action_sort(self) -> None:
+        column = SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)]
+        self._sort_by(column, reverse=column not in ("name", "state"))
+
+    def action_reverse(self) -> None:
+        self._sort_by(self._sort, reverse=not self._reverse)
+
+    def on_line_table_header_clicked(self, event: LineTable.HeaderClicked) -> None:
+        if event.column in SORTS:
+            self._sort_by(event.column, reverse=event.column == self._sort and not self._reverse)
+
+    async def on_line_table_opened(self, _: LineTable.Opened) -> None:
+        await self.action_open()
+
+
+def _hints(text: str) -> list[list[Cell]]:
+    return [[Cell(text, "dim")]]

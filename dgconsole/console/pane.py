@@ -1,0 +1,81 @@
+"""What every screen is: a container that is shown a feed while it is visible, and knows what `r` means on it."""
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from dgconsole.console.paint import BOLD, paint_of
+from dgconsole.views.grid import Cell
+from dgconsole.views.signs import Signs
+from dgconsole.views.text import harmless
+
+if TYPE_CHECKING:
+    from dgconsole.console.app import ConsoleApp
+    from dgconsole.console.feed import Feed
+
+
+class Target(NamedTuple):
+    """What the cursor of a screen is about; -1 and empty where it is about no such thing."""
+
+    chunk: int = -1
+    client: str = ""
+    host: str = ""
+
+
+class Pane(Vertical):
+    """One of the five screens."""
+
+    @property
+    def console(self) -> "ConsoleApp":
+        """The application, with its own type."""
+        return cast("ConsoleApp", self.app)
+
+    @property
+    def signs(self) -> Signs:
+        return self.console.signs
+
+    async def refresh_from(self, feed: "Feed") -> None:
+        """Show what the feed holds; called a few times a second while the screen is visible."""
+
+    def focus_first(self) -> None:
+        """Give the focus to the main thing of the screen."""
+
+    def target(self) -> Target:
+        """What the cursor stands on."""
+        return Target()
+
+    def chunks_to_retry(self) -> tuple[int, ...]:
+        """The chunks that `r` would retry here; those of them that are not in limbo do no harm."""
+        return ()
+
+
+class Lines(Static):
+    """Lines of cells as static text; nothing in them is read as markup."""
+
+    def __init__(self, id: str = "", *, classes: str = "") -> None:  # noqa: A002
+        super().__init__("", id=id or None, classes=classes, markup=False)
+        self._lines: list[list[Cell]] | None = None
+
+    def show_lines(self, lines: list[list[Cell]]) -> None:
+        """Show other lines."""
+        if lines != self._lines:
+            self._lines = lines
+            self._write()
+
+    def _write(self) -> None:
+        colors = paint_of(self)
+        parts: list[str | tuple[str, str]] = []
+        for number, line in enumerate(self._lines or ()):
+            if number:
+                parts.append("\n")
+            for cell in line:
+                bold = "bold " if cell.tone in BOLD else ""
+                parts.append((harmless(cell.text), f"{bold}{colors.tone(cell.tone)}"))
+        self.update(Content.assemble(*parts))
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        if self._lines is not None and self.is_attached:
+            self._write()

@@ -1,0 +1,135 @@
+"""The second screen: the sky as a map, with a cursor that names the chunk under it."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from dgconsole.console.feed import Feed
+from dgconsole.console.pane import Lines, Pane, Target
+from dgconsole.console.skymap import SkyCanvas
+from dgconsole.snapshot import CHUNK_STATES, ChunkState
+from dgconsole.views.chunks import ChunkModel
+from dgconsole.views.grid import Cell
+from dgconsole.views.history import place
+from dgconsole.views.signs import CHUNK_SIGNS
+from dgconsole.views.text import harmless
+
+
+class Frame(Vertical, can_focus=True):
+    """The framed map; it has the focus."""
+
+
+class Sky(Pane):
+    """The map, what the cursor names, and the legend."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(0, -1)", "North", show=False),
+        Binding("down", "move(0, 1)", "South", show=False),
+        Binding("left", "move(-1, 0)", "East: RA grows", show=False),
+        Binding("right", "move(1, 0)", "West: RA falls", show=False),
+        Binding("n", "next", "Next here", tooltip="The next of the chunks that share the cursor's place"),
+        Binding("enter", "open", "Open chunk", key_display="enter", tooltip="Show the chunk's history"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="sky")
+        self._feed: Feed | None = None
+        self._model: ChunkModel | None = None
+        self._here: list[int] = []
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        with Frame(classes="panel", id="sky-frame") as frame:
+            frame.border_title = "Sky"
+            yield SkyCanvas("canvas", with_cursor=True)
+        yield Lines("sky-words")
+
+    def on_mount(self) -> None:
+        self._canvas = self.query_one(SkyCanvas)
+        self._words = self.query_one(Lines)
+
+    def focus_first(self) -> None:
+        self.query_one(Frame).focus()
+
+    async def refresh_from(self, feed: Feed) -> None:
+        self._feed, self._model = feed, await feed.pull_chunks()
+        self._canvas.show(self._model, feed.chunks_version)
+        frame = self.query_one("#sky-frame")
+        dash = self.signs.plain("─", "-")
+        part = f"{len(self._model):,} targets, a part of the sky" if feed.snapshot.partial_sky else "all of the sky"
+        frame.border_title = f"Sky {dash} {part}"
+        self._say()
+
+    def on_sky_canvas_moved(self, _: SkyCanvas.Moved) -> None:
+        self._here, self._at = self._canvas.under_cursor(), 0
+        self._say()
+
+    def _say(self) -> None:
+        model = self._model
+        if model is None:
+            return
+        legend = self._legend()
+        chunk = self._chunk_index()
+        if chunk < 0:
+            self._words.show_lines([[Cell(" no target here", "dim")], [], legend])
+            return
+        sign = CHUNK_SIGNS[model.state(chunk)]
+        client, host = model.client(chunk)
+        first = [
+            Cell(f" chunk {model.ids[chunk]}", "strong"),
+            Cell(f"   {self.signs.of(sign)} {model.state(chunk).value}", sign.tone),
+            Cell(f"   {harmless(client)} on {harmless(host)}" if client else "   not handed out yet", "dim"),
+            Cell(f"   {int(model.rows[chunk]):,} rows" if model.rows[chunk] else ""),
+        ]
+        ra_min, ra_max, dec_min, dec_max = model.boxes[chunk].tolist()
+        second = [Cell(f" {place((ra_min, ra_max, dec_min, dec_max))}", "dim")]
+        cause = int(model.cause_of[chunk])
+        if cause >= 0:
+            first.append(Cell(f"   {harmless(model.causes[cause].text)}", "hot"))
+        if len(self._here) > 1:
+            second.append(Cell(f"   {self._at + 1} of {len(self._here)} chunks here: {self._mix(model)}", "dim"))
+        self._words.show_lines([first, second, legend])
+
+    def _legend(self) -> list[Cell]:
+        """Each state with its sign and the colour that it has on the map."""
+        cells = []
+        block = "" if self.app.no_color else self.signs.plain("██ ", "")
+        for state, sign in CHUNK_SIGNS.items():
+            color = {ChunkState.PENDING: "map-pending", ChunkState.COMPLETED: "map-done"}.get(state, sign.tone)
+            cells += [Cell(f" {block}", color), Cell(f"{self.signs.of(sign)} {state.value} ", sign.tone)]
+        return cells
+
+    def _mix(self, model: ChunkModel) -> str:
+        numbers: dict[int, int] = {}
+        for index in self._here:
+            code = int(model.states[index])
+            numbers[code] = numbers.get(code, 0) + 1
+        return ", ".join(f"{number:,} {CHUNK_STATES[code].value}" for code, number in numbers.items())
+
+    def _chunk_index(self) -> int:
+        return self._here[self._at] if self._at < len(self._here) else -1
+
+    def target(self) -> Target:
+        index = self._chunk_index()
+        if self._model is None or index < 0:
+            return Target()
+        return Target(int(self._model.ids[index]), *self._model.client(index))
+
+    def chunks_to_retry(self) -> tuple[int, ...]:
+        target = self.target()
+        return (target.chunk,) if target.chunk >= 0 else ()
+
+    def action_move(self, dx: int, dy: int) -> None:
+        self._canvas.move(dx, dy)
+
+    def action_next(self) -> None:
+        if self._here:
+            self._at = (self._at + 1) % len(self._here)
+            self._say()
+
+    async def action_open(self) -> None:
+        chunk = self.target().chunk
+        if chunk >= 0:
+            await self.console.open_chunk(chunk)
