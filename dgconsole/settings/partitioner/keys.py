@@ -63,7 +63,7 @@ OPTIONS = (
     Option("part.id-url", Kind.TEXT, "file:///path of the index that a table without part.pos follows"),
     Option("part.prefix", Kind.TEXT, "how the names of the output files begin (chunk)"),
     Option("part.disable-chunks", Kind.FLAG, "write the index only"),
-    Option("mr.block-size", Kind.WHOLE, "MiB of input taken at a time, 1 to 1024 (4)"),
+    Option("mr.block-size", Kind.WHOLE, "MiB of input taken at a time, 1 to 1024 (4; more than 8 is taken as 8)"),
     Option("mr.num-workers", Kind.WHOLE, "is checked and has no further effect: one worker does it (1)"),
     Option(
         "mr.pool-size", Kind.WHOLE, "MiB of output collected before it is written (1024; more than 64 is taken as 64)"
