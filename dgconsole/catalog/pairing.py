@@ -16,6 +16,7 @@ from dgconsole.catalog.rows import Pairs
 from dgconsole.catalog.streams import BLOCK, hash_rows, make_key, pair_counters, row_ids
 from dgconsole.catalog.tablefile import TableFile
 from dgconsole.sky.neighbours import chunks_within
+from dgconsole.sky.tiling import Tiling
 from dgconsole.support.batch import Batch
 
 _OBJECTS = 4096
@@ -68,7 +69,7 @@ class VisitTable:
             visits = self._all
         else:
             visits = self._of_chunks(self.source, chunks_within(setting.tiling, chunk, radius).tolist())
-        return visits.take(_near(visits.centres, setting, chunk, radius))
+        return visits.take(near_chunk(visits.centres, setting.tiling, chunk, radius))
 
     def _of_chunks(self, maker: OwnRows, chunks: list[int]) -> Visits:
         counts = {chunk: maker.count(chunk) for chunk in chunks}
@@ -244,9 +245,11 @@ def _joined(
     return np.concatenate([rows for rows, _ in parts]), np.concatenate([visits for _, visits in parts])
 
 
-def _near(centres: tuple[Floats, Floats, Floats], setting: Setting, chunk: int, radius: float) -> NDArray[np.int64]:
-    """Points that may lie within ``radius`` degrees of a chunk: of the circle around its box, widened."""
-    box = setting.tiling.chunk_box(chunk)
+def near_chunk(
+    centres: tuple[Floats, Floats, Floats], tiling: Tiling, chunk: int, radius: float
+) -> NDArray[np.int64]:
+    """Which points may lie within ``radius`` degrees of a chunk: of the circle around its box, widened."""
+    box = tiling.chunk_box(chunk)
     everything = np.arange(len(centres[0]))
     if box.ra_max - box.ra_min > 20.0 or max(-box.dec_min, box.dec_max) > 89.999999:
         return everything

@@ -211,6 +211,39 @@ def test_candidates_miss_no_row_of_a_neighbour(stripes, subs, share, pick, singl
         assert np.isin(wanted, positions.candidates(neighbour, 500, overlap.reach(chunk, of=neighbour))).all()
 
 
+@pytest.fixture(scope="module")
+def short():
+    """Rows of a chunk so small that rounding positions to 32 bits moves many across its borders."""
+    tiling = tiling_of(4000, 1)
+    chunk = int(tiling.locate(np.array([300.0]), np.array([40.0])).chunk[0])
+    positions = Positions(tiling, 1, "Object", None, (True, True))
+    return tiling, chunk, positions, *positions.place(row_ids(chunk, 0, 100_000))
+
+
+def test_rows_that_rounding_moves_out_are_put_into_the_middle(short):
+    tiling, chunk, _, ra, dec = short
+    assert (tiling.locate(ra, dec).chunk == chunk).all()
+    box = tiling.chunk_box(chunk)
+    middle = (ra == np.float32((box.ra_min + box.ra_max) / 2)) & (dec == np.float32((box.dec_min + box.dec_max) / 2))
+    assert 10 < np.count_nonzero(middle) < 500
+
+
+@pytest.mark.parametrize("west", [0.1, 0.4])
+@pytest.mark.parametrize("width", [0.05, 0.3])
+def test_rounded_and_moved_rows_are_candidates_too(short, west, width):
+    tiling, chunk, positions, ra, dec = short
+    box = tiling.chunk_box(chunk)
+    along, up = box.ra_max - box.ra_min, box.dec_max - box.dec_min
+    strip = (
+        box.ra_min + west * along,
+        box.ra_min + (west + width) * along,
+        box.dec_min + west * up,
+        box.dec_min + (west + width) * up,
+    )
+    inside = (ra >= strip[0]) & (ra <= strip[1]) & (dec >= strip[2]) & (dec <= strip[3])
+    assert np.isin(np.flatnonzero(inside), positions.candidates(chunk, 100_000, [strip])).all()
+
+
 def test_counts_follow_density_objects_and_visits():
     visits = table("CcdVisit", ccdVisitId=columns.VisitIdGenerator(), band=columns.FilterGenerator())
     plain = table("Plain", a=columns.UniformGenerator())

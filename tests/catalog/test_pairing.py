@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from dgconsole.catalog import Chunker, columns
+from dgconsole.catalog import Chunker, columns, exactmath
 from dgconsole.catalog.chunks import Catalog
 from dgconsole.catalog.model import ColumnSet, Spec, Table
+from dgconsole.catalog.pairing import near_chunk
 from dgconsole.support.errors import InputError
 
 STRIPES, SUB_STRIPES = 40, 3
@@ -170,6 +171,23 @@ def test_the_share_is_a_share():
     every = np.unique(whole(seen, "Source", MIDDLE)["o"])
     assert abs(len(chosen) / len(every) - 0.3) < 0.03
     assert set(chosen.tolist()) < set(every.tolist())
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_no_visit_that_sees_a_corner_of_the_chunk_is_passed_over(chunk):
+    box, radius = TILING.chunk_box(chunk), 2.0
+    grid = np.linspace(0, 1, 21)
+    ra = np.repeat(box.ra_min + grid * (box.ra_max - box.ra_min), 21)
+    dec = np.tile(box.dec_min + grid * (box.dec_max - box.dec_min), 21)
+    random = np.random.default_rng(4)
+    visit_ra = (
+        np.repeat(ra, 20) + random.uniform(-180, 180, 20 * len(ra)) * random.uniform(0, 1, 20 * len(ra)) ** 4
+    ) % 360
+    visit_dec = np.clip(np.repeat(dec, 20) + random.uniform(-2.2, 2.2, len(visit_ra)), -90, 90)
+    sees = (separation(ra, dec, visit_ra, visit_dec) <= radius).any(axis=0)
+    assert sees.any()
+    near = near_chunk(exactmath.unit_vectors(visit_ra, visit_dec), TILING, chunk, radius)
+    assert np.isin(np.flatnonzero(sees), near).all()
 
 
 @pytest.mark.parametrize("rows", [1, 100, 100_000])
