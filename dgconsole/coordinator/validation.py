@@ -24,7 +24,7 @@ def _holders(core: "Books") -> list[str]:
     """Each assigned chunk is in exactly one hand, or on its way to its final names."""
     chunks = core.chunks
     found = []
-    holders: Counter[int] = Counter(core.accepting)
+    holders: Counter[int] = Counter(core.accepting.keys())
     held = [(client.index, chunk, hold) for client in core.clients.values() for chunk, hold in client.hand.items()]
     held += [(-1, int(chunks.ids[i]), acceptance.hold) for i, acceptance in core.accepting.items()]
     for index, chunk, hold in held:
