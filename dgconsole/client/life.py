@@ -35,6 +35,7 @@ class Life:
         self._retry = retry
         self._why = ""
         self._edge: Edge | None = None
+        self._terminated = asyncio.Event()
         self.stuck = False
         """Whether the worker's thread was still busy at the end; such a process must not wait for it."""
 
@@ -43,7 +44,6 @@ class Life:
         return asyncio.run(self._live(end))
 
     async def _live(self, end: EndOfInput | None) -> int:
-        self._terminated = asyncio.Event()
         self._listen(end)
         leave = await self._connect()
         while leave.again and self._retry and not self._terminated.is_set():
