@@ -5,16 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dgconsole.partition.rows import LF, RowError, TextBlock
+from dgconsole.partition.rows import LF, PIECE, RowError, TextBlock
 from dgconsole.settings.partitioner.dialect import MAX_FIELD
 from dgconsole.settings.structs import Dialect
 
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-
-PIECE = 1 << 18
-"""Bytes compared at a time, so that the comparison stays in the cache."""
 
 NONE: Index = np.zeros(0, np.int64)
 
@@ -30,6 +27,8 @@ class Fields:
     starts, ends
         Shape (rows, fields). The byte at ``ends`` is the field's delimiter or line end, and the next field
         starts right after it.
+    lengths
+        Bytes of each field, uint8, flat: row * fields + field.
     quoted, escaped
         Which fields stand in quotes, which hold an escape: sorted numbers, row * fields + field.
     """
@@ -37,6 +36,7 @@ class Fields:
     text: bytearray
     starts: Index
     ends: Index
+    lengths: Bytes
     quoted: Index
     escaped: Index
 
@@ -51,7 +51,7 @@ class Fields:
     def equal_to(self, text: bytes) -> Index:
         """Numbers of the fields that are exactly this text, as it stands in the input."""
         starts = self.starts.reshape(-1)
-        found = np.flatnonzero((self.ends.reshape(-1) - starts) == len(text))
+        found = np.flatnonzero(self.lengths == len(text))
         for place, code in enumerate(text):
             found = found[self.array[starts[found] + place] == code]
         return found
@@ -79,12 +79,17 @@ def split(block: TextBlock, width: int, dialect: Dialect) -> Fields:
     flat = starts.reshape(-1)
     flat[0:1] = 0
     np.add(ends.reshape(-1)[:-1], 1, out=flat[1:])
-    lengths = ends - starts
+    lengths = (ends - starts).reshape(-1)
     if lengths.max(initial=0) > MAX_FIELD:
-        row = int(np.flatnonzero((lengths > MAX_FIELD).any(axis=1))[0])
+        row = int(np.argmax(lengths > MAX_FIELD)) // width
         raise RowError(row, f"a field is longer than {MAX_FIELD} bytes")
     return Fields(
-        text, starts, ends, np.searchsorted(flat, opened), np.unique(np.searchsorted(ends.reshape(-1), escapes))
+        text,
+        starts,
+        ends,
+        lengths.astype(np.uint8),
+        quoted=np.searchsorted(flat, opened),
+        escaped=np.unique(np.searchsorted(ends.reshape(-1), escapes)),
     )
 
 

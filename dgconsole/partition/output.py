@@ -31,6 +31,7 @@ class OutputFolder:
         self.nodes = nodes
         self.prefix = prefix
         self.collected: dict[str, list[memoryview | bytes]] = {}
+        self.names: dict[tuple[int, bool], str] = {}
         self.size = 0
         self.lengths: dict[str, int | None] = {}
 
@@ -48,8 +49,11 @@ class OutputFolder:
 
     def append_chunk(self, chunk: int, overlap: bool, text: memoryview) -> None:
         """Rows of a chunk's home or overlap file."""
-        name = chunk_file(chunk, overlap, self.prefix)
-        self.append(f"node_{chunk % self.nodes:05d}/{name}" if self.nodes > 1 else name, text)
+        name = self.names.get((chunk, overlap))
+        if name is None:
+            node = f"node_{chunk % self.nodes:05d}/" if self.nodes > 1 else ""
+            name = self.names[chunk, overlap] = node + chunk_file(chunk, overlap, self.prefix)
+        self.append(name, text)
 
     def append(self, name: str, text: memoryview | bytes) -> None:
         self.collected.setdefault(name, []).append(text)

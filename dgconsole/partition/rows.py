@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 LF, CR = 10, 13
+
+PIECE = 1 << 18
+"""Bytes compared at a time, so that the comparison stays in the cache."""
 
 
 class RowError(ValueError):
@@ -49,13 +54,19 @@ def read_blocks(path: Path, size: int, longest: int) -> Iterator[TextBlock]:
             del text[len(carry) + (got or 0) :]
             whole, carry = _cut(text, at_end=not got)
             if whole:
-                count = whole.count(b"\n")
+                count = count_lines(whole)
                 yield TextBlock(str(path), line, count, whole)
                 line += count
             if not got:
                 return
             if len(carry) > longest:
                 raise RowError(line - 1, f"the line is longer than {longest} bytes; no right line is")
+
+
+def count_lines(text: bytearray) -> int:
+    """The line ends; several times faster than ``bytearray.count``."""
+    a = np.frombuffer(text, np.uint8)
+    return sum(int(np.count_nonzero(a[at : at + PIECE] == LF)) for at in range(0, len(a), PIECE))
 
 
 def _cut(text: bytearray, *, at_end: bool) -> tuple[bytearray, bytes]:
