@@ -42,10 +42,14 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None:
-            self.flush()
-        else:
+        if error is not None:
             self._undo()
+            return
+        try:
+            self.flush()
+        except BaseException:
+            self._undo()
+            raise
 
     def append_chunk(self, chunk: int, overlap: bool, text: memoryview) -> None:
         """Rows of a chunk's home or overlap file."""
@@ -75,20 +79,30 @@ class OutputFolder:
             if self.nodes > 1:
                 Path(path).parent.mkdir(exist_ok=True)
             self.lengths[name] = Path(path).stat().st_size if Path(path).exists() else None
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            for first in range(0, len(texts), MOST_VECTORS):
-                _write_all(file, texts[first : first + MOST_VECTORS])
-        finally:
-            os.close(file)
+            file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                for first in range(0, len(texts), MOST_VECTORS):
+                    _write_all(file, texts[first : first + MOST_VECTORS])
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0), path) from error
 
     def _undo(self) -> None:
+        """Every file back to its old length; what cannot be brought back is named once all others are."""
+        failed = []
         for name, length in self.lengths.items():
             path = self.folder / name
-            if length is None:
-                path.unlink(missing_ok=True)
-            else:
-                os.truncate(path, length)
+            try:
+                if length is None:
+                    path.unlink(missing_ok=True)
+                elif path.is_file():
+                    os.truncate(path, length)
+            except OSError as error:
+                failed.append((error.errno, f"not cut back to what it was ({error.strerror})", str(path)))
+        if failed:
+            raise OSError(*failed[0])
 
 
 def _write_all(file: int, texts: list[memoryview | bytes]) -> None:

@@ -96,6 +96,8 @@ class ChunkTableWriter:
         if len(batch.columns) != len(self.config.in_fields):
             found, wanted = len(batch.columns), len(self.config.in_fields)
             raise ChunkError(Fault.PARTITION, f"{self.config.table}: {found} columns made, its .cfg names {wanted}")
+        if len(batch.ra) != batch.length:
+            raise ChunkError(Fault.PARTITION, f"{self.config.table}: its rows have no place in the sky")
         try:
             cells = self.tiling.locate(batch.ra, batch.dec)
         except PositionError as error:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgconsole.settings.partitioner.config import load_partitioner
@@ -208,12 +208,14 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
+@settings(deadline=None)
 @given(trees, st.booleans())
 def test_json_reads_the_same_under_the_relaxed_grammar(tree: dict[str, Any], escape: bool) -> None:
     text = json.dumps(tree, ensure_ascii=escape, indent=escape or None)
     assert {entry.key: entry.value for entry in parse_relaxed(text, "f")} == flat(tree)
 
 
+@settings(deadline=None)
 @given(st.text("ab{}[]()=:,'\"\\#\n u0.\x01"))
 def test_no_text_breaks_the_reader(text: str) -> None:
     with pytest.raises(InputError):

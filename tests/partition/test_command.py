@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgconsole.partition.command import main
@@ -142,6 +142,15 @@ def test_an_unreadable_output_folder_is_one_line(run: Run, capsys: pytest.Captur
     assert capsys.readouterr().err == f"dgpartition: {run.out}: File exists\n"
 
 
+def test_a_full_disk_is_one_line_and_takes_the_rest_back(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run.out.mkdir()
+    (run.out / "chunk_index.bin").symlink_to("/dev/full")
+    assert run("1,10,5,a\n") == 1
+    said = capsys.readouterr().err
+    assert said == f"dgpartition: {run.out}/chunk_index.bin: No space left on device\n"
+    assert list(run.out.iterdir()) == [run.out / "chunk_index.bin"]
+
+
 def test_verbose_says_what_went_where(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("1,10.5,5.005,a\n", "-v") == 0
     assert capsys.readouterr().out == "1 rows, 1 copies in overlaps\n"
@@ -178,6 +187,7 @@ def test_what_is_no_number_in_c(text: bytes) -> None:
     assert strtod(text) is None
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False))
 def test_every_double_reads_back(number: float) -> None:
     assert strtod(repr(number).encode()) == number

@@ -75,7 +75,7 @@ def width_of(block: list[bytes], dialect: Dialect) -> int | None:
     return widths.pop() if len(widths) == 1 else None
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(lines, dialects)
 @example([b'a,"x"",b"'], BOTH)
 @example([b'a,"""a",""'], BOTH)
@@ -105,7 +105,7 @@ def test_fields_are_those_of_the_scanner(block: list[bytes], dialect: Dialect) -
     assert all(wanted[number][0] == wanted[number][1] for number in untouched)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.text('ab",\\\t|\r\nN-', max_size=6), min_size=1, max_size=8), dialects)
 @example(["\\N", "N"], ESCAPES)
 @example(["NULL"], BOTH)
@@ -122,6 +122,7 @@ def test_arrays_are_spelled_as_single_texts_are(texts: list[str], dialect: Diale
     assert encode(many, dialect).to_list() == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.text('ab",\\\t|\r\nN-', max_size=6), min_size=2, max_size=2), dialects)
 def test_what_is_spelled_reads_back(texts: list[str], dialect: Dialect) -> None:
     try:
@@ -133,6 +134,7 @@ def test_what_is_spelled_reads_back(texts: list[str], dialect: Dialect) -> None:
     assert all(raw != dialect.null.encode() for raw, _ in found)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r", b"\r\n", b",", b""]), max_size=30).map(b"".join),
     st.integers(1, 7),

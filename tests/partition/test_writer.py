@@ -212,6 +212,12 @@ def test_another_number_of_columns_is_refused(tmp_path: Path, home: Batch) -> No
         ChunkTableWriter(load(director(MYSQL)), TILING, 324, tmp_path, 1).write(narrow)
 
 
+def test_rows_without_a_place_are_refused(tmp_path: Path, home: Batch) -> None:
+    nowhere = dataclasses.replace(home, ra=np.zeros(0), dec=np.zeros(0))
+    with pytest.raises(ChunkError, match="have no place in the sky"):
+        ChunkTableWriter(load(director(MYSQL)), TILING, 324, tmp_path, 1).write(nowhere)
+
+
 def test_a_full_disk_is_the_clients_fault(tmp_path: Path, home: Batch) -> None:
     (tmp_path / attempt_name("chunk_324.txt", 1)).symlink_to("/dev/full")
     writer = ChunkTableWriter(load(director(MYSQL)), TILING, 324, tmp_path, 1)
