@@ -191,6 +191,22 @@ class Running:
     def token(self) -> str:
         return self.coordinator.token
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait, batch by batch, until the condition holds; the test's own time-out is the limit."""
+        turned = asyncio.Event()
+        committer = self.coordinator._committer
+        shown = committer._handled_all
+
+        def show(batch: Any) -> None:
+            shown(batch)
+            turned.set()
+
+        committer._handled_all = show
+        while not condition():
+            turned.clear()
+            await turned.wait()
+        committer._handled_all = shown
+
     async def stranger(self) -> FakeClient:
         client = await FakeClient.connect(self.address)
         self.sockets.append(client)
