@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgconsole.catalog.columns import PairGenerator
-from dgconsole.catalog.making import FollowRows, Maker, OwnRows, Setting, WholeTable
+from dgconsole.catalog.lookup import WholeTable
+from dgconsole.catalog.making import FollowRows, Maker, OwnRows, Setting
 from dgconsole.catalog.model import Spec, Table
 from dgconsole.catalog.pairing import PairRows, VisitTable, visit_columns
-from dgconsole.catalog.recipe import guarded
 from dgconsole.catalog.roles import roles_of
 from dgconsole.catalog.rows import Columns, Tables
 from dgconsole.catalog.streams import Hashes, row_ids
 from dgconsole.catalog.tablefile import TableFile
+from dgconsole.catalog.usercode import guarded
 from dgconsole.catalog.wholechunk import ChunkColumns
 from dgconsole.sky.overlap import Overlap
 from dgconsole.sky.tiling import Tiling
@@ -67,7 +68,9 @@ class Catalog:
     ) -> None:
         self._tiling: Tiling = spec.chunker.tiling
         self._spec = spec
-        self._setting = Setting(self._tiling, seed, visits, objects, types or {}, on_warning, self._tables_of)
+        self._on_warning = on_warning
+        self._warned: set[str] = set()
+        self._setting = Setting(self._tiling, seed, visits, objects, types or {}, self._warn, self._tables_of)
         self._files = {t.name: TableFile(t, pregenerated) for t in spec.tables if t.from_file}
         self._makers: dict[str, Maker] = {}
         self._whole = lru_cache(maxsize=32)(self._whole_table)
@@ -121,6 +124,11 @@ class Catalog:
         if waiting:
             ids, ra, dec = (np.concatenate(parts) for parts in zip(*waiting, strict=True))
             yield from _sliced(maker, chunk, ids, ra, dec, rows)
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._on_warning(text)
 
     def _in_overlap(
         self, maker: OwnRows, overlap: Overlap, chunk: int, neighbour: int

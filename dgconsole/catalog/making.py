@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any
 
@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgconsole.catalog.columns import ObjIdGenerator, Vocabulary
+from dgconsole.catalog.lookup import Aligned, Places
 from dgconsole.catalog.model import Table
 from dgconsole.catalog.poisson import poisson_count
 from dgconsole.catalog.positions import Positions
-from dgconsole.catalog.recipe import Recipe, checked_arrays, guarded, make_recipe, place_dtype
+from dgconsole.catalog.recipe import Recipe, make_recipe, place_dtype
 from dgconsole.catalog.roles import Roles, roles_of
 from dgconsole.catalog.rows import Columns, Rows, Tables
 from dgconsole.catalog.sqltypes import converted
 from dgconsole.catalog.streams import Hashes, hash_one, make_key, row_ids, rows_of
+from dgconsole.catalog.usercode import checked_arrays, guarded
 from dgconsole.catalog.wholechunk import ChunkRequest
 from dgconsole.sky.tiling import Tiling
 from dgconsole.support.batch import Batch, Block
@@ -38,6 +40,7 @@ class Setting:
     objects: int
     types: Mapping[str, Mapping[str, str]]
     warn: Callable[[str], None]
+    """Passes each warning on once."""
     tables: Callable[[Sequence[str], int], Tables]
     """(names of tables, chunk) -> the tables' columns, made when asked for."""
 
@@ -58,7 +61,7 @@ class Maker(ABC):
 
     def recipe(self, wanted: tuple[str, ...] | None = None) -> Recipe:
         if wanted not in self._recipes:
-            self._recipes[wanted] = make_recipe(self.table, self.setting.seed, self.types, wanted)
+            self._recipes[wanted] = make_recipe(self.table, self.setting.seed, self.types, wanted, self.setting.warn)
         return self._recipes[wanted]
 
     @cached_property
@@ -111,7 +114,6 @@ class OwnRows(Maker):
         self.is_pure = all(isinstance(group.generator, Vocabulary) for group in table.columns)
         self._whole = lru_cache(maxsize=16)(self._make_whole)
         self._director_places = lru_cache(maxsize=2)(self._find_director_places)
-        self._told: set[str] = set()
 
     @property
     def has_place_of_its_own(self) -> bool:
@@ -197,18 +199,11 @@ class OwnRows(Maker):
                 tables=self.setting.tables(self.table.prereq_tables, chunk),
             )
             answer = guarded(where, partial(group.generator.make, request))
-            self._tell_of_extra(where, answer, len(group.names))
-            arrays = checked_arrays(where, answer, len(group.names), length)
+            arrays = checked_arrays(where, answer, len(group.names), length, self.setting.warn)
             length = len(arrays[0])
             for name, values in zip(group.names, arrays, strict=True):
                 made[name] = converted(values, recipe.dtypes[name])
         return made
-
-    def _tell_of_extra(self, where: str, answer: Any, count: int) -> None:
-        if isinstance(answer, list | tuple) and len(answer) > count and where not in self._told:
-            self._told.add(where)
-            extra = len(answer) - count
-            self.setting.warn(f"{where}: the last {extra} of {len(answer)} arrays have no name and are dropped")
 
     def _find_director_places(self, chunk: int, director: "OwnRows") -> "Places":
         id_column = director.roles.id_column
@@ -237,77 +232,3 @@ class FollowRows(Maker):
             made = self.make_rows(chunk, row_ids(chunk, start, stop), batch.ra, batch.dec, parents)
             yield Batch(recipe.names, tuple(recipe.blocks(made)), batch.ra, batch.dec, batch.length)
             start = stop
-
-
-@dataclass(frozen=True)
-class Places:
-    """Places of a director's rows by id (ascending)."""
-
-    child: str
-    ids: NDArray[np.int64]
-    ra: NDArray[np.float64]
-    dec: NDArray[np.float64]
-
-    def of(self, keys: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The places of the rows with these ids. ChunkError for an id that no row has."""
-        wanted = keys.astype(np.int64)
-        at = np.searchsorted(self.ids, wanted)
-        at = np.minimum(at, max(len(self.ids) - 1, 0))
-        lost = np.ones(len(wanted), np.bool_) if not len(self.ids) else self.ids[at] != wanted
-        if bool(lost.any()):
-            raise ChunkError(
-                Fault.GENERATE, f"{self.child}: a row belongs to {wanted[lost][0]}, which no row has as id"
-            )
-        return self.ra[at], self.dec[at]
-
-
-@dataclass(frozen=True)
-class Aligned(Mapping[str, NDArray[Any]]):
-    """Some rows of a table's columns."""
-
-    columns: Columns
-    index: NDArray[np.int64]
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.columns[name][self.index]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.columns)
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-
-@dataclass
-class WholeTable(Mapping[str, NDArray[Any]]):
-    """A chunk of a table as columns; each is made when first asked for. Text as objects."""
-
-    maker: Maker
-    chunk: int
-    _made: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        if name not in self.maker.table.names:
-            raise KeyError(name)
-        if name not in self._made:
-            parts = [
-                column_text(batch, name) for batch in self.maker.batches(self.chunk, 65536, (name,)) if batch.length
-            ]
-            self._made[name] = np.concatenate(parts) if parts else np.empty(0)
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.maker.table.names)
-
-    def __len__(self) -> int:
-        return len(self.maker.table.names)
-
-
-def column_text(batch: Batch, name: str) -> NDArray[Any]:
-    """A column, its words spelled out."""
-    values = batch.column(name)
-    for block in batch.blocks:
-        if name in block.names and block.words:
-            text: NDArray[Any] = np.array(block.words, object)[values]
-            return text
-    return values

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from dgconsole.catalog import exactmath, shapes
 from dgconsole.catalog.columns import FilterGenerator, PairGenerator
-from dgconsole.catalog.making import Aligned, Maker, OwnRows, Setting, column_text
+from dgconsole.catalog.lookup import Aligned, column_text
+from dgconsole.catalog.making import Maker, OwnRows, Setting
 from dgconsole.catalog.model import Table
 from dgconsole.catalog.roles import roles_of
 from dgconsole.catalog.rows import Pairs
@@ -102,7 +103,6 @@ class PairRows(Maker):
         self._share_key = make_key(setting.seed, table.name, "", f"share/{self.generator.column_seed}")
         self._cosine = float(exactmath.cos_degrees(np.array([self.generator.visit_radius]))[0])
         self._rows = max(1, min(1 << 15, _CELLS // len(table.names)))
-        self._warned: set[str] = set()
 
     def batches(self, chunk: int, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[Batch]:
         """Pairs in the order of objects, then visits; ``rows`` is a lower limit for all batches but the last."""
@@ -164,20 +164,18 @@ class PairRows(Maker):
             if band not in self.generator.filters:
                 continue
             if self._flux_wanted and not flux_column(self.objects.table, band):
-                self._warn_once(band)
+                self._warn_of(band)
                 continue
             kept.append(index)
         if len(kept) == len(visits.words):
             return visits
         return visits.take(np.flatnonzero(np.isin(visits.bands, np.array(kept, np.uint8))))
 
-    def _warn_once(self, band: str) -> None:
-        if band not in self._warned:
-            self._warned.add(band)
-            self.setting.warn(
-                f"{self.table.name}: {self.objects.table.name} has no column {band}PsFlux, mag_{band} or {band};"
-                f" visits in band {band} give no rows"
-            )
+    def _warn_of(self, band: str) -> None:
+        self.setting.warn(
+            f"{self.table.name}: {self.objects.table.name} has no column {band}PsFlux, mag_{band} or {band};"
+            f" visits in band {band} give no rows"
+        )
 
     def _matches(
         self, some: Batch, visits: Visits, target: int

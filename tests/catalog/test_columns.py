@@ -247,6 +247,7 @@ def test_draws_of_the_users_own_are_new_with_each_call_and_in_range():
         (lambda rows: 5, "returned int, not arrays"),
         (lambda rows: 1 / 0, "ZeroDivisionError: division by zero"),
         (lambda rows: [rows.ids * 1j, rows.ids], "complex128"),
+        (lambda rows: [np.array(["x", *rows.ids[1:]], object), rows.ids], "mixes text with int"),
     ],
 )
 def test_what_a_users_generator_does_wrong_is_said(values, words):
@@ -256,6 +257,22 @@ def test_what_a_users_generator_does_wrong_is_said(values, words):
         made(table(**{"a,b": generator}))
     assert caught.value.fault is Fault.GENERATE
     assert "Object, columns a,b" in caught.value.text
+
+
+def test_nan_among_text_is_null_and_bytes_are_text():
+    generator = columns.ColumnGenerator()
+    generator.values = lambda rows: (np.array(["x", float("nan"), None], object), np.array([b"a", b"b", b"c"]))
+    values = made(table(**{"a,b": generator}), rows(3))
+    assert values["a"].tolist() == ["x", None, None]
+    assert values["b"].tolist() == ["a", "b", "c"]
+
+
+def test_arrays_without_a_name_are_dropped_with_a_warning():
+    generator, told = columns.ColumnGenerator(), []
+    generator.values = lambda rows: (rows.ids, rows.dec, rows.ra)
+    recipe = make_recipe(table(**{"a,b": generator}), 1, {}, None, told.append)
+    assert [block.names for block in recipe.blocks(rows())] == [("a",), ("b",)]
+    assert told == ["Object, columns a,b: the last 1 of 3 arrays have no name and are dropped"]
 
 
 @pytest.mark.parametrize(
