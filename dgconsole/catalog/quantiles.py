@@ -104,11 +104,11 @@ def _outward(z: float, density: float, steps: list[float]) -> list[tuple[float, 
     """
     found = []
     for step in steps:
-        terms = [1.0, -z]
-        for n in range(1, 40):
+        s = wanted = step / density
+        terms, n, power = [1.0, -z], 1, s
+        while n < 40 and (n < 4 or abs(terms[n]) * power > 1e-24):
             terms.append((-z * terms[n] - terms[n - 1]) / (n + 1))
-        wanted = step / density
-        s = wanted
+            n, power = n + 1, power * s
         for _ in range(60):
             value = integral = 0.0
             for n in range(len(terms) - 1, -1, -1):
