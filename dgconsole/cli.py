@@ -149,12 +149,14 @@ async def _open(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace,
 
 
 async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace) -> int:
+    from rich.console import Console
+
     from dgconsole.headless import run_headless
 
     session = await _open(hosts, config, given, headless=True)
     try:
         with _ending_signals(session.end_now):
-            return await run_headless(session)
+            return await run_headless(session, Console(stderr=True), Console())
     finally:
         await session.close()
 

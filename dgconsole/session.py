@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
@@ -311,7 +312,7 @@ class Session:
             state=self._state(),
             wall=wall,
             started=coordinator.started,
-            elapsed=(self._stopped_at or wall) - coordinator.started,
+            elapsed=self._elapsed(),
             counts=coordinator.counts(),
             rows=totals.rows,
             overlap_rows=totals.overlap_rows,
@@ -331,6 +332,9 @@ class Session:
         if self._ended:
             return RunState.ENDED
         return RunState.STOPPING if self._quit is not None else self._coordinator.run_state
+
+    def _elapsed(self) -> float:
+        return (self._stopped_at or self._clock.wall()) - self._coordinator.started
 
     def _verdict(self) -> str:
         verdict = self._coordinator.verdict()
@@ -373,7 +377,8 @@ class Session:
         return LogPage(lines, page.lost, page.end)
 
     async def report(self) -> Report:
-        return await self._coordinator.report()
+        report = await self._coordinator.report()
+        return replace(report, verdict=self._verdict(), elapsed=self._elapsed())
 
     # ---- what faces want
 
@@ -501,6 +506,4 @@ _TAKES_PART = frozenset(
 
 
 def _with_process(row: ClientRow, pid: int, cpu: float | None, rss: int | None) -> ClientRow:
-    from msgspec.structs import replace
-
     return replace(row, pid=pid or row.pid, cpu=cpu, rss=rss)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from dgconsole.snapshot import ClientState
 
@@ -16,7 +16,7 @@ OVER = frozenset({ClientState.GAVE_UP, ClientState.LOST, ClientState.REFUSED, Cl
 
 
 class Hold(Struct, frozen=True):
-    """One chunk in a client's hand. ``since`` in clock seconds."""
+    """One chunk in a client's hand. ``since``: when its turn came (clock seconds); they are made in order."""
 
     index: int
     attempt: int
@@ -111,6 +111,12 @@ class Client:
         if self.chunk in self.hand:
             return self.chunk
         return next(iter(self.hand), -1)
+
+    def begin_next(self, now: float) -> None:
+        """A chunk has left the hand: the turn of the first that is left begins now."""
+        for chunk, hold in self.hand.items():
+            self.hand[chunk] = structs.replace(hold, since=max(hold.since, now))
+            return
 
     def written(self, now: float, rows: int, size: int) -> None:
         """Note that the chunk in work has come to so many rows and bytes."""

@@ -408,6 +408,7 @@ class Core(Books):
     @staticmethod
     def _out_of_hand(client: Client, chunk: int, now: float) -> None:
         del client.hand[chunk]
+        client.begin_next(now)
         client.progress_at = now
         if client.chunk == chunk:
             client.chunk, client.stage, client.fraction = -1, "", 0.0

@@ -353,8 +353,8 @@ class Coordinator(Reading):
             await loop.run_in_executor(self._threads["destination"], self._destination.close)
         except ChunkError as error:
             self._log("console", "warning", f"leftovers of attempts stay: {error.text}")
+        await self._close_reader()  # first, so that the ledger's own close leaves one file
         await loop.run_in_executor(self._threads["ledger"], self._ledger.close)
-        await self._close_reader()
         for thread in self._threads.values():
             thread.shutdown()
 

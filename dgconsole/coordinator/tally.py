@@ -10,7 +10,7 @@ from dgconsole.snapshot import Total
 
 @dataclass(slots=True)
 class Sum:
-    """One line of totals; ``seconds`` are of completed and failed attempts alike."""
+    """One line of totals; ``seconds`` are spent in the stages, for a failed attempt from its turn to its end."""
 
     chunks: int = 0
     failed: int = 0
@@ -53,8 +53,9 @@ class Tally:
         if ended.outcome == "returned":
             return
         sums = (self.hosts[host], self.clients[client])
+        worked = sum(ended.figures.seconds.values()) if ended.figures else ended.at - ended.started
         for each in sums:
-            each.seconds += ended.at - ended.started
+            each.seconds += worked
         if ended.state != State.COMPLETED or ended.figures is None:
             for each in (*sums, self.everything):
                 each.failed += 1
