@@ -71,7 +71,7 @@ def test_totals_by_host_client_table_and_stage() -> None:
         300,
         6000,
     )
-    assert host.seconds == pytest.approx(3.5)
+    assert host.seconds == pytest.approx(3.35)
     assert [(t.name, t.chunks, t.rows, t.seconds) for t in totals(tally.tables)] == [
         ("ForcedSource", 1, 9000, 1.5),
         ("Object", 1, 860, 0.75),
