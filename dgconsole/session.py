@@ -331,7 +331,10 @@ class Session:
     def _state(self) -> RunState:
         if self._ended:
             return RunState.ENDED
-        return RunState.STOPPING if self._quit is not None else self._coordinator.run_state
+        if self._quit is not None:
+            return RunState.STOPPING
+        state = self._coordinator.run_state
+        return RunState.RUNNING if state is RunState.ENDED else state  # until the report is written
 
     def _elapsed(self) -> float:
         return (self._stopped_at or self._clock.wall()) - self._coordinator.started
