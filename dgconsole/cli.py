@@ -155,7 +155,7 @@ async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Na
 
     session = await _open(hosts, config, given, headless=True)
     try:
-        with _ending_signals(session.end_now):
+        with _ending_signals(lambda _: session.end_now()):
             return await run_headless(session, Console(stderr=True), Console())
     finally:
         await session.close()
@@ -172,9 +172,16 @@ async def _run_console(hosts: "tuple[HostConfig, ...]", config: Path, given: Nam
 
     app = ConsoleApp(start, Path(given.hosts).name)
 
-    async def end_now() -> None:
-        for session in opened:
-            await session.end_now()
+    async def end_now(number: int) -> None:
+        terminal_gone = number == signal.SIGHUP
+        with (
+            app.batch_update() if terminal_gone else contextlib.nullcontext()
+        ):  # a screen that is gone takes no paint
+            for session in opened:
+                await session.end_now()
+                await session.close()
+            if terminal_gone:
+                os._exit(INTERRUPTED)
         app.exit(INTERRUPTED)
 
     try:
@@ -189,18 +196,18 @@ async def _run_console(hosts: "tuple[HostConfig, ...]", config: Path, given: Nam
 
 
 @contextlib.contextmanager
-def _ending_signals(end_now: Callable[[], Coroutine[object, object, object]]) -> Iterator[None]:
+def _ending_signals(end_now: Callable[[int], Coroutine[object, object, object]]) -> Iterator[None]:
     """A signal ends the session at once: chunks in hand go back, clients end. A second one ends the process."""
     loop = asyncio.get_running_loop()
     ending: list[asyncio.Task[object]] = []
 
-    def on_signal() -> None:
+    def on_signal(number: int) -> None:
         if ending:
             os._exit(INTERRUPTED)
-        ending.append(loop.create_task(end_now()))
+        ending.append(loop.create_task(end_now(number)))
 
     for number in ENDING_SIGNALS:
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     try:
         yield
     finally:
