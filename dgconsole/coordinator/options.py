@@ -2,6 +2,10 @@
 
 from msgspec import Struct
 
+from dgconsole.support.errors import InputError, Problem
+
+_BOUNDS = {"max_attempts": (1, 255), "chunks_per_request": (1, 10_000), "transaction_size": (1, 2**31)}
+
 
 class Options(Struct, frozen=True, kw_only=True):
     """All times in seconds."""
@@ -25,3 +29,11 @@ class Options(Struct, frozen=True, kw_only=True):
     tick: float = 0.25
     gather: float = 0.002
     """How long events gather for one commit."""
+
+    def __post_init__(self) -> None:
+        """InputError for a number that makes no sense."""
+        InputError.raise_if(
+            Problem(f"is {getattr(self, key)}; it can be {low:,} to {high:,}", key=key)
+            for key, (low, high) in _BOUNDS.items()
+            if not low <= getattr(self, key) <= high
+        )

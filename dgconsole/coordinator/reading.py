@@ -200,8 +200,12 @@ class Reading:
     async def report(self) -> Report:
         """The totals of the run as the ledger has them."""
         core, chunks, tally = self._core, self._core.chunks, self._tally
-        done = np.flatnonzero(chunks.state == State.COMPLETED)
-        slowest = done[np.argsort(-chunks.seconds[done], kind="stable")[:_SLOWEST]]
+        seconds = np.where(chunks.state == State.COMPLETED, chunks.seconds, np.float32(-1.0))
+        slowest = (
+            np.argpartition(seconds, -_SLOWEST)[-_SLOWEST:] if len(seconds) > _SLOWEST else np.arange(len(seconds))
+        )
+        slowest = slowest[np.argsort(-seconds[slowest], kind="stable")]
+        slowest = slowest[seconds[slowest] >= 0.0]
         ids = [int(chunks.ids[i]) for i in slowest]
         marks = ",".join("?" * len(ids))
         rows, problems = await self._read(

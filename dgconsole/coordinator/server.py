@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,9 @@ from dgconsole.wire import messages as m
 
 LogLine = Callable[[str, str, str], None]
 """Called with source, level and text."""
+
+_PARTING = 1.0
+"""Seconds for a client to read what it was sent last."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -76,6 +80,8 @@ class Coordinator(Reading):
         self._names: dict[str, Peer] = {}
         self._hosts: dict[str, str] = {}
         self._next_peer = 1
+        self._alone = asyncio.Event()
+        self._alone.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._committer = Committer(
             core,
@@ -190,9 +196,12 @@ class Coordinator(Reading):
 
     def opened(self, peer: Peer) -> None:
         self._peers[peer.number] = peer
+        self._alone.clear()
 
     def closed(self, peer: Peer, how: str) -> None:
         del self._peers[peer.number]
+        if not self._peers:
+            self._alone.set()
         if peer.name:
             del self._names[peer.name]
             self._committer.put(e.Gone(peer.number, how))
@@ -336,8 +345,7 @@ class Coordinator(Reading):
             server.close()
         if not self.bug:
             await self.stop(now=True)
-        for peer in list(self._peers.values()):
-            peer.end("the console has ended")
+        await self._part()
         if not self.bug:
             await self._acceptor.drained()
             await self._committer.settled()
@@ -346,8 +354,6 @@ class Coordinator(Reading):
             if task.get_name() != "commits" or self.bug:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for peer in list(self._peers.values()):
-            peer.abort()
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads["destination"], self._destination.close)
@@ -357,6 +363,14 @@ class Coordinator(Reading):
         await loop.run_in_executor(self._threads["ledger"], self._ledger.close)
         for thread in self._threads.values():
             thread.shutdown()
+
+    async def _part(self) -> None:
+        """End all connections, those that do not read within a second the hard way."""
+        for leave in (lambda peer: peer.end("the console has ended"), Peer.abort):
+            for peer in list(self._peers.values()):
+                leave(peer)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._alone.wait(), _PARTING)
 
 
 def _unix_socket(address: str) -> socket.socket:

@@ -1,7 +1,8 @@
 """A run in a folder, fake clients that speak the wire over real sockets, a destination that notes what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -228,6 +229,14 @@ class Running:
 
 
 Start = Callable[..., Any]
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one: fsync costs nothing there."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
