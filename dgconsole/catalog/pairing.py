@@ -11,13 +11,13 @@ from dgconsole.catalog import exactmath, shapes
 from dgconsole.catalog.columns import FilterGenerator, PairGenerator
 from dgconsole.catalog.lookup import Aligned, column_text
 from dgconsole.catalog.making import Maker, OwnRows, Setting
+from dgconsole.catalog.matching import Index, Points, matches, near_box
 from dgconsole.catalog.model import Table
 from dgconsole.catalog.roles import roles_of
 from dgconsole.catalog.rows import Pairs
-from dgconsole.catalog.streams import BLOCK, hash_rows, make_key, pair_counters, row_ids
+from dgconsole.catalog.streams import hash_rows, make_key, pair_counters, row_ids
 from dgconsole.catalog.tablefile import TableFile
 from dgconsole.sky.neighbours import chunks_within
-from dgconsole.sky.tiling import Tiling
 from dgconsole.support.batch import Batch
 
 _OBJECTS = 4096
@@ -39,7 +39,7 @@ class Visits:
     ids: NDArray[np.int64]
     bands: NDArray[np.uint8]
     words: tuple[str, ...]
-    centres: tuple[Floats, Floats, Floats]
+    centres: Points
 
     def take(self, index: NDArray[Any]) -> "Visits":
         x, y, z = (axis[index] for axis in self.centres)
@@ -70,7 +70,7 @@ class VisitTable:
             visits = self._all
         else:
             visits = self._of_chunks(self.source, chunks_within(setting.tiling, chunk, radius).tolist())
-        return visits.take(near_chunk(visits.centres, setting.tiling, chunk, radius))
+        return visits.take(near_box(visits.centres, setting.tiling.chunk_box(chunk), radius))
 
     def _of_chunks(self, maker: OwnRows, chunks: list[int]) -> Visits:
         counts = {chunk: maker.count(chunk) for chunk in chunks}
@@ -101,11 +101,13 @@ class PairRows(Maker):
         self._flux_wanted = any(isinstance(shape, shapes.Flux) for shape in found)
         self._band_wanted = any(isinstance(shape, shapes.Band) for shape in found)
         self._share_key = make_key(setting.seed, table.name, "", f"share/{self.generator.column_seed}")
-        self._cosine = float(exactmath.cos_degrees(np.array([self.generator.visit_radius]))[0])
         self._rows = max(1, min(1 << 15, _CELLS // len(table.names)))
 
     def batches(self, chunk: int, rows: int, wanted: tuple[str, ...] | None = None) -> Iterator[Batch]:
-        """Pairs in the order of objects, then visits; ``rows`` is a lower limit for all batches but the last."""
+        """Pairs in the order of objects, then visits.
+
+        ``rows`` is a lower limit for most batches: rows of pairs are short.
+        """
         visits = self._useful(self.visits.near(chunk, self.generator.visit_radius, self.setting))
         if not len(visits.ids):
             return
@@ -126,8 +128,8 @@ class PairRows(Maker):
         some: Batch,
         visits: Visits,
         flux: Floats,
-        object_rows: NDArray[np.int64],
-        visit_rows: NDArray[np.int64],
+        object_rows: Index,
+        visit_rows: Index,
         numbers: tuple[int, int],
         wanted: tuple[str, ...] | None,
     ) -> Batch:
@@ -177,36 +179,22 @@ class PairRows(Maker):
             f" visits in band {band} give no rows"
         )
 
-    def _matches(
-        self, some: Batch, visits: Visits, target: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Pairs of (object, visit) within the radius, about ``target`` at a time, in order."""
+    def _matches(self, some: Batch, visits: Visits, target: int) -> Iterator[tuple[Index, Index]]:
+        """Pairs of (object, visit) within the radius, about ``target`` at a time."""
         chosen = self._chosen(some)
-        vectors = exactmath.unit_vectors(some.ra[chosen], some.dec[chosen])
-        count = len(visits.ids)
-        height = max(1, BLOCK // count)
-        total, part = np.empty((height, count)), np.empty((height, count))
-        gathered: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        ra, dec = some.ra[chosen], some.dec[chosen]
+        gathered: list[tuple[Index, Index]] = []
         size = 0
-        for start in range(0, len(chosen), height):
-            stop = min(start + height, len(chosen))
-            dot, scratch = total[: stop - start], part[: stop - start]
-            # Products and sums written out: a matrix product adds in an order that depends on the machine.
-            np.multiply(vectors[0][start:stop, None], visits.centres[0], out=dot)
-            for axis in (1, 2):
-                np.multiply(vectors[axis][start:stop, None], visits.centres[axis], out=scratch)
-                dot += scratch
-            flat = np.flatnonzero(dot >= self._cosine)
-            row = flat // count
-            gathered.append((chosen[row + start], flat - row * count))
-            size += len(flat)
+        for rows, points in matches(ra, dec, visits.centres, self.generator.visit_radius):
+            gathered.append((chosen.take(rows, mode="clip") if len(chosen) < some.length else rows, points))
+            size += len(rows)
             if size >= target:
                 yield _joined(gathered)
                 gathered, size = [], 0
         if size:
             yield _joined(gathered)
 
-    def _chosen(self, some: Batch) -> NDArray[np.int64]:
+    def _chosen(self, some: Batch) -> Index:
         """The objects that have rows at all."""
         if self.generator.share >= 1.0:
             return np.arange(some.length)
@@ -237,27 +225,5 @@ def _named(names: dict[str, str], known: Sequence[str]) -> str:
     return next((names[name] for name in known if name in names), "")
 
 
-def _joined(
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _joined(parts: list[tuple[Index, Index]]) -> tuple[Index, Index]:
     return np.concatenate([rows for rows, _ in parts]), np.concatenate([visits for _, visits in parts])
-
-
-def near_chunk(
-    centres: tuple[Floats, Floats, Floats], tiling: Tiling, chunk: int, radius: float
-) -> NDArray[np.int64]:
-    """Which points may lie within ``radius`` degrees of a chunk: of the circle around its box, widened."""
-    box = tiling.chunk_box(chunk)
-    everything = np.arange(len(centres[0]))
-    if box.ra_max - box.ra_min > 20.0 or max(-box.dec_min, box.dec_max) > 89.999999:
-        return everything
-    ra = np.array([0.5 * (box.ra_min + box.ra_max), box.ra_min, box.ra_min])
-    dec = np.array([0.5 * (box.dec_min + box.dec_max), box.dec_min, box.dec_max])
-    x, y, z = exactmath.unit_vectors(ra, dec)
-    # The farther corner's chord is the radius of a circle that holds the box.
-    chord = float(np.max((x - x[0]) * (x - x[0]) + (y - y[0]) * (y - y[0]) + (z - z[0]) * (z - z[0])))
-    corner = float(exactmath.asin(np.array([0.5 * np.sqrt(chord)]))[0]) * 2.0 * exactmath.RADIAN
-    reach = float(exactmath.cos_degrees(np.array([min(1.02 * corner + radius, 180.0)]))[0])
-    dot = centres[0] * x[0] + centres[1] * y[0] + centres[2] * z[0]
-    near: NDArray[np.int64] = np.flatnonzero(dot >= reach - 1e-12)
-    return near

@@ -5,8 +5,8 @@ import pytest
 
 from dgconsole.catalog import Chunker, columns, exactmath
 from dgconsole.catalog.chunks import Catalog
+from dgconsole.catalog.matching import matches, near_box
 from dgconsole.catalog.model import ColumnSet, Spec, Table
-from dgconsole.catalog.pairing import near_chunk
 from dgconsole.support.errors import InputError
 
 STRIPES, SUB_STRIPES = 40, 3
@@ -186,8 +186,23 @@ def test_no_visit_that_sees_a_corner_of_the_chunk_is_passed_over(chunk):
     visit_dec = np.clip(np.repeat(dec, 20) + random.uniform(-2.2, 2.2, len(visit_ra)), -90, 90)
     sees = (separation(ra, dec, visit_ra, visit_dec) <= radius).any(axis=0)
     assert sees.any()
-    near = near_chunk(exactmath.unit_vectors(visit_ra, visit_dec), TILING, chunk, radius)
+    near = near_box(exactmath.unit_vectors(visit_ra, visit_dec), box, radius)
     assert np.isin(np.flatnonzero(sees), near).all()
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize("radius", [0.4, 2.0, 9.0])
+@pytest.mark.parametrize("n", [10, 600])
+def test_matches_are_all_pairs_within_the_radius_in_order(chunk, radius, n):
+    box = TILING.chunk_box(chunk)
+    random = np.random.default_rng(8)
+    ra, dec = random.uniform(box.ra_min, box.ra_max, n), random.uniform(box.dec_min, box.dec_max, n)
+    point_ra = random.uniform(box.ra_min - 30, box.ra_max + 30, 300) % 360
+    point_dec = np.clip(random.uniform(box.dec_min - 10, box.dec_max + 10, 300), -90, 90)
+    found = list(matches(ra, dec, exactmath.unit_vectors(point_ra, point_dec), radius))
+    pairs = [pair for rows, points in found for pair in zip(rows.tolist(), points.tolist(), strict=True)]
+    expected = np.argwhere(separation(ra, dec, point_ra, point_dec) <= radius)
+    assert pairs == list(map(tuple, expected.tolist()))
 
 
 @pytest.mark.parametrize("rows", [1, 100, 100_000])
