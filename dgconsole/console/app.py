@@ -79,6 +79,9 @@ class ConsoleApp(App[int | DgError]):
     TITLE = "dgconsole"
     ENABLE_COMMAND_PALETTE = True
 
+    paint: Paint
+    """The styles of the theme; made anew with each theme."""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -94,9 +97,7 @@ class ConsoleApp(App[int | DgError]):
             id="retry-all",
             tooltip="Retry all in limbo; clients that gave up come back",
         ),
-        Binding(
-            "p", "pause", "Pause", id="pause", tooltip="Stop handing out chunks, or go on; those in hand are finished"
-        ),
+        Binding("p", "pause", "Pause", id="pause", tooltip="Stop handing out, or go on; chunks in hand are finished"),
         Binding(
             "plus", "add_client", "Client", key_display="+", id="add-client", tooltip="One more client on this host"
         ),
@@ -109,7 +110,7 @@ class ConsoleApp(App[int | DgError]):
             tooltip="Stop this client after its chunk",
         ),
         Binding("d", "drain", "Drain", id="drain", tooltip="Stop all clients of this host after their chunks"),
-        Binding("l", "logs", "Logs", id="logs", tooltip="The log of the client or host under the cursor"),
+        Binding("l", "logs", "Log", id="logs", tooltip="The log of the client or host under the cursor"),
         Binding("e", "export", "Export", id="export", tooltip="Write the report as CSV"),
         Binding(
             "t",
@@ -120,6 +121,7 @@ class ConsoleApp(App[int | DgError]):
             tooltip="Change between the night and the day theme",
         ),
         Binding("question_mark", "help", "Help", key_display="?", id="help", tooltip="All keys that act here"),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, tooltip="Leave; asks while chunks are in work"),
         Binding("q", "quit", "Quit", id="quit", tooltip="Leave; asks while chunks are in work"),
     ]
 
@@ -130,7 +132,6 @@ class ConsoleApp(App[int | DgError]):
         self._clock = clock or SystemClock()
         self._period = period
         self.signs = Signs(unicode=_speaks_unicode())
-        self.paint = Paint({})
         self.feed: Feed | None = None
         self._panes: list[Pane] = []
         self._active = 0
@@ -370,10 +371,11 @@ class ConsoleApp(App[int | DgError]):
         """Every action that a key does here, by name, with its key."""
         for active in screen.active_bindings.values():
             binding = active.binding
-            if binding.description and active.enabled and binding.action != "command_palette" and not binding.system:
+            if binding.tooltip and active.enabled and binding.action != "command_palette" and not binding.system:
                 key = self.get_key_display(binding)
-                what = f"{key}   {binding.tooltip}" if binding.tooltip else key
-                yield SystemCommand(binding.description, what, self._caller(binding.action, active.node))
+                yield SystemCommand(
+                    binding.description, f"{key}   {binding.tooltip}", self._caller(binding.action, active.node)
+                )
 
     def _caller(self, action: str, node: DOMNode) -> Callable[[], None]:
         def call() -> None:
@@ -534,7 +536,7 @@ def _speaks_unicode() -> bool:
 
 def _free_name(run_dir: str) -> str:
     """``report.csv`` in the run directory, or the next name that is free there."""
-    folder = Path(run_dir)
+    folder = Path(run_dir if harmless(run_dir) == run_dir else "")
     number = 1
     path = folder / "report.csv"
     while path.exists():

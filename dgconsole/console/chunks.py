@@ -25,11 +25,17 @@ class Chunks(Pane):
         Binding(
             "enter", "open", "Open", key_display="enter", tooltip="Show the history of the chunk under the cursor"
         ),
-        Binding("space", "mark", "Mark", tooltip="Mark the chunk, so that r retries all that are marked"),
-        Binding("slash", "filter", "Filter", key_display="/", tooltip="Keep some of the chunks: " + HINT),
+        Binding("space", "mark", "Mark", tooltip="Mark the chunk; r retries all that are marked"),
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            key_display="/",
+            tooltip="Keep some: by state, host, client, error, attempts, rows, ids",
+        ),
         Binding("s", "sort", "Sort", tooltip="Sort by the next column"),
         Binding("S", "reverse", "Reverse order", show=False, tooltip="Sort the other way round"),
-        Binding("escape", "back", "Back", show=False, tooltip="Close the history, then clear marks, then the filter"),
+        Binding("escape", "back", "Back", show=False, tooltip="Close the history, then clear marks, then filter"),
     ]
 
     def __init__(self) -> None:

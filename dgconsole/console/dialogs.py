@@ -9,6 +9,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from dgconsole.console.paint import title_of
 from dgconsole.console.pane import Lines
 from dgconsole.views.grid import Cell
 from dgconsole.views.text import harmless
@@ -30,7 +31,7 @@ class Question(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = harmless(self._title)
+            box.border_title = title_of(self._title)
             yield Static(harmless(self._text), markup=False, classes="text")
             with Horizontal(classes="answers"):
                 for number, (name, label) in enumerate(self._answers):
@@ -61,7 +62,7 @@ class Facts(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog facts") as box:
-            box.border_title = harmless(self._title)
+            box.border_title = title_of(self._title)
             box.border_subtitle = "escape: back"
             yield Lines("facts-text")
 

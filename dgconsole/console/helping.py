@@ -62,11 +62,11 @@ def help_lines(app: App[Any], bindings: Mapping[str, ActiveBinding]) -> list[lis
         written = app.get_key_display(binding)
         known = seen.get((binding.action, binding.description))
         if known is not None:
-            known[0] = Cell(pad(f"{known[0].text.strip()} {written}", 14), "key")
+            known[0] = Cell(pad(f"{known[0].text.strip()} {written}", 11), "key")
             continue
         line = [
-            Cell(pad(written, 14), "key" if active.enabled else "dim"),
-            Cell(pad(binding.description, 20), "strong" if active.enabled else "dim"),
+            Cell(pad(written, 11), "key" if active.enabled else "dim"),
+            Cell(pad(binding.description, 15), "strong" if active.enabled else "dim"),
             Cell(binding.tooltip, "dim"),
         ]
         seen[binding.action, binding.description] = line

@@ -19,7 +19,7 @@ _TONES = ("dim", "", "warm", "hot")
 _WORDS = ("debug", "info", "warn", "error")
 
 
-class LogView(ScrollView, can_focus=True):
+class LogView(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows the chosen lines of a ``LogStore``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -128,7 +128,9 @@ class LogView(ScrollView, can_focus=True):
             backward, again = backward or self.following, False
         start = here + (0 if not again else -1 if backward else 1)
         found = self.store.search(needle, min(start, len(shown) - 1) if start < len(shown) else 0, backward=backward)
-        if found >= 0:
+        if found < 0:
+            self.hit = -1
+        else:
             self.follow(False)
             self.hit = shown[found].number
             top = self.scroll_offset.y
@@ -141,12 +143,14 @@ class LogView(ScrollView, can_focus=True):
 
     @guarded
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
+        width = self.scrollable_content_region.width - self.show_vertical_scrollbar
         at = y + self.scroll_offset.y
         shown = self.store.shown
         if at >= len(shown):
             return Strip.blank(width, paint_of(self).style("", "background"))
-        return self._line(shown[at], width)
+        return self._line(shown[at], width).adjust_cell_length(
+            self.size.width, paint_of(self).style("", "background")
+        )
 
     def _line(self, line: LogLine, width: int) -> Strip:
         paint = paint_of(self)
@@ -156,7 +160,7 @@ class LogView(ScrollView, can_focus=True):
         segments = [Segment(local_time(line.wall) + " ", paint.style("dim", ground))]
         room = width - 9
         if width >= 60:
-            source = 14 if width < 120 else 18
+            source = 10 if width < 100 else 16
             segments.append(Segment(pad(harmless(line.source), source) + " ", paint.style("busy", ground)))
             segments.append(Segment(pad(_WORDS[level], 6), paint.style(tone or "dim", ground)))
             room -= source + 7

@@ -11,6 +11,7 @@ from textual.widgets import Input
 from dgconsole.console.charts import Charts, Series
 from dgconsole.console.dialogs import Facts
 from dgconsole.console.logview import LogView
+from dgconsole.console.paint import title_of
 from dgconsole.console.pane import Pane, Target
 from dgconsole.console.table import LineTable
 from dgconsole.snapshot import Snapshot
@@ -21,7 +22,7 @@ from dgconsole.views.logs import LogStore
 from dgconsole.views.needs import Need, need_rows, needs
 from dgconsole.views.numbers import about, chunk_rate, short, size
 from dgconsole.views.rates import Rate
-from dgconsole.views.text import harmless, plural
+from dgconsole.views.text import plural
 
 if TYPE_CHECKING:
     from dgconsole.console.feed import Feed
@@ -36,7 +37,7 @@ class Overview(Pane):
             "open",
             "Open",
             key_display="enter",
-            tooltip="Fold a host, open a client's chunk, show what a need is about",
+            tooltip="Fold a host, open a client's chunk, show a need",
         ),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Keep the hosts and clients that hold a text"),
         Binding("s", "sort", "Sort", tooltip="Sort the clients by the next column"),
@@ -52,6 +53,7 @@ class Overview(Pane):
         self._feed: Feed | None = None
         self._needs: tuple[Need, ...] = ()
         self._laid: tuple[object, ...] = ()
+        self._log = LogStore(keep=500)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="clients", classes="panel") as clients:
@@ -65,18 +67,22 @@ class Overview(Pane):
                 yield LineTable(id="need-table", header=False, empty=quiet, classes="-keeps-cursor")
             with Vertical(id="small-sky", classes="panel") as sky:
                 sky.border_title = "Sky"
-            with Vertical(id="tail", classes="panel") as tail:
-                tail.border_title = "Logs"
-                yield LogView("log-tail", LogStore(keep=500), active=False)
-        with Vertical(id="rate", classes="panel") as rate:
-            rate.border_title = "Rate"
-            yield Charts("charts", unicode=self.signs.unicode)
+            yield self._log_tail("tail-beside")
+        with Vertical(id="lane"):
+            with Vertical(id="rate", classes="panel") as rate:
+                rate.border_title = "Rate"
+                yield Charts("charts", unicode=self.signs.unicode)
+            yield self._log_tail("tail-below")
+
+    def _log_tail(self, name: str) -> Vertical:
+        panel = Vertical(LogView(f"{name}-view", self._log, active=False), id=name, classes="panel tail")
+        panel.border_title = "Logs"
+        return panel
 
     def on_mount(self) -> None:
         self._clients = self.query_one("#client-table", LineTable)
         self._need_table = self.query_one("#need-table", LineTable)
         self._charts = self.query_one(Charts)
-        self._tail = self.query_one(LogView)
         self._field = self.query_one("#client-filter", Input)
         self._field.display = False
 
@@ -95,9 +101,11 @@ class Overview(Pane):
         self._arrange()
         if self.query_one("#small-sky").display:
             await self._show_sky(feed)
-        if self.query_one("#tail").display:
-            await feed.pull_logs(self._tail.store, 500)
-            self._tail.sync()
+        tails = [tail for tail in self.query(LogView) if tail.parent is not None and tail.is_on_screen]
+        if tails:
+            await feed.pull_logs(self._log, 500)
+            for tail in tails:
+                tail.sync()
 
     def _show_clients(self, snapshot: Snapshot) -> None:
         rows = client_tree(
@@ -113,8 +121,8 @@ class Overview(Pane):
         hosts = len({host.name for host in snapshot.hosts} | {client.host for client in snapshot.clients})
         title = f"Clients ─ {len(snapshot.clients):,} on {plural(hosts, 'host')}" if hosts else "Clients"
         if self._wanted:
-            title += f" ─ filter: {harmless(self._wanted)}"
-        panel.border_title = title.replace("─", self.signs.plain("─", "-")).replace("[", "\\[")
+            title += f" ─ filter: {self._wanted}"
+        panel.border_title = title_of(title.replace("─", self.signs.plain("─", "-")))
         self._clients.say_empty("nothing matches the filter; escape clears it" if self._wanted else "no client yet")
 
     def _show_rates(self, feed: "Feed") -> None:
@@ -150,40 +158,45 @@ class Overview(Pane):
         width, height = self.size
         if not height:
             return
-        rows, wants = len(self._clients.rows) + 3 + self._field.display, max(len(self._needs), 1) + 2
+        rows, wants = max(len(self._clients.rows), 1) + 3 + self._field.display, max(len(self._needs), 1) + 2
         if width < 100:
             need = min(wants, 6 if height >= 22 else 5)
             clients = min(max(rows, 6), max(height - need - 5, 5))
-            self._lay("-stacked", clients, need, height - clients - need, sky=0, tail=0)
+            self._lay("-stacked", clients, need, height - clients - need)
         elif width >= 160:
             need = min(wants, height // 3)
             sky = min((width * 2 // 5 - 4) // 4 + 2, (height - need) * 3 // 5)
             clients = min(max(rows, 8), height - 14)
-            self._lay("-huge", clients, need, height - clients, sky=sky, tail=height - need - sky)
+            self._lay("-huge", clients, need, height - clients, sky=sky, beside=height - need - sky)
         else:
             below = max(min(max(wants, 15 if height >= 34 else 10), height // 2), height - rows)
             sky = max(below - min(wants, 7), 0)
             sky = sky if sky >= 8 else 0
-            self._lay("", height - below, below - sky, below, sky=sky, tail=0)
+            rate = below if below < 22 else 14
+            self._lay("", height - below, below - sky, rate, sky=sky, lane=below - rate)
 
-    def _lay(self, look: str, clients: int, need: int, rate: int, *, sky: int, tail: int) -> None:
-        laid = (look, clients, need, rate, sky, tail)
+    def _lay(
+        self, look: str, clients: int, need: int, rate: int, *, sky: int = 0, beside: int = 0, lane: int = 0
+    ) -> None:
+        laid = (look, clients, need, rate, sky, beside, lane)
         if laid == self._laid:
             return
         self._laid = laid
         for name in ("-stacked", "-huge"):
             self.set_class(name == look, name)
-        for name, lines in (
-            ("clients", clients),
-            ("needs", need),
-            ("rate", rate),
-            ("small-sky", sky),
-            ("tail", tail),
-        ):
+        heights = {
+            "clients": clients,
+            "needs": need,
+            "rate": rate,
+            "small-sky": sky,
+            "tail-beside": beside,
+            "tail-below": lane,
+        }
+        for name, lines in heights.items():
             widget = self.query_one(f"#{name}")
             widget.styles.height = lines
             widget.display = lines > 2
-        self.styles.grid_rows = f"{clients} {rate}"
+        self.styles.grid_rows = f"{clients} {rate + lane}"
 
     # ---- what the keys are about
 

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.markup import escape
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -33,7 +34,7 @@ class Paint:
         return self._variables[name]
 
     def tone(self, tone: str) -> str:
-        """The colour of a tone: one of the views' (``good/40``: 40 % of it on the background), or any of the theme."""
+        """The colour of a tone of the views (``good/40``: 40 % of it on the background), or any of the theme."""
         name, _, share = tone.partition("/")
         color = self.color(f"tone-{name}" if name in TONES else name or "foreground")
         if not share:
@@ -78,7 +79,7 @@ def guarded(render_line: Callable[[Any, int], Strip]) -> Callable[[Any, int], St
     def guard(self: Widget, y: int) -> Strip:
         try:
             return render_line(self, y)
-        except Exception:
+        except Exception:  # noqa: BLE001
             _log.exception("%r: line %d could not be painted", self, y)
             return paint_of(self).line([Cell("this line could not be shown", "warm")], self.size.width, "background")
 
@@ -105,6 +106,11 @@ def paint_of(widget: Widget) -> Paint:
     paint = widget.app.paint  # type: ignore[attr-defined]
     assert isinstance(paint, Paint)
     return paint
+
+
+def title_of(text: str) -> str:
+    """Text from elsewhere as a border's title, which would read markup."""
+    return escape(harmless(text))
 
 
 def width_of(cells: Iterable[Cell]) -> int:

@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical, VerticalScroll
 
 from dgconsole.console.feed import Feed
+from dgconsole.console.paint import width_of
 from dgconsole.console.pane import Lines, Pane, Target
 from dgconsole.console.table import LineTable
 from dgconsole.snapshot import Report as ReportData
@@ -72,13 +73,8 @@ class Report(Pane):
         self._show(self._report)
 
     def _show(self, report: ReportData) -> None:
-        words = verdict(report)
-        figures = [
-            cell for pair in facts(report) for cell in (Cell(f"{pair[0]} ", "dim"), Cell(f"{pair[1]}   ", "strong"))
-        ]
-        self.query_one("#verdict-text", Lines).show_lines([[words], figures])
+        self.query_one("#verdict-text", Lines).show_lines([[verdict(report)], *self._figures(report)])
         made = {section.key: section for section in sections(report, self.signs)}
-        had_focus = self.screen.focused
         for key in _KEYS:
             panel = self.query_one(f"#section-{key}")
             section = made.get(key)
@@ -86,8 +82,19 @@ class Report(Pane):
             if section is not None:
                 panel.border_title = section.title
                 panel.query_one(LineTable).show(section.rows)
-        if had_focus is None and self.display:
+        focused = self.app.focused
+        if focused is None or self not in focused.ancestors:
             self.focus_first()
+
+    def _figures(self, report: ReportData) -> list[list[Cell]]:
+        """The figures of the whole, as many on a line as there is room for."""
+        lines: list[list[Cell]] = [[]]
+        for word, value in facts(report):
+            pair = [Cell(f"{word} ", "dim"), Cell(f"{value}   ", "strong")]
+            if lines[-1] and width_of([*lines[-1], *pair]) > self.app.size.width - 4:
+                lines.append([])
+            lines[-1] += pair
+        return lines
 
     def _focused(self) -> tuple[str, object]:
         for table in self.query(LineTable):

@@ -73,18 +73,18 @@ class Sky(Pane):
         legend = self._legend()
         chunk = self._chunk_index()
         if chunk < 0:
-            self._words.show_lines([[Cell(" no target here", "dim")], [], legend])
+            self._words.show_lines([[Cell("no target here", "dim")], [], legend])
             return
         sign = CHUNK_SIGNS[model.state(chunk)]
         client, host = model.client(chunk)
         first = [
-            Cell(f" chunk {model.ids[chunk]}", "strong"),
+            Cell(f"chunk {model.ids[chunk]}", "strong"),
             Cell(f"   {self.signs.of(sign)} {model.state(chunk).value}", sign.tone),
             Cell(f"   {harmless(client)} on {harmless(host)}" if client else "   not handed out yet", "dim"),
             Cell(f"   {int(model.rows[chunk]):,} rows" if model.rows[chunk] else ""),
         ]
         ra_min, ra_max, dec_min, dec_max = model.boxes[chunk].tolist()
-        second = [Cell(f" {place((ra_min, ra_max, dec_min, dec_max))}", "dim")]
+        second = [Cell(f"{place((ra_min, ra_max, dec_min, dec_max))}", "dim")]
         cause = int(model.cause_of[chunk])
         if cause >= 0:
             first.append(Cell(f"   {harmless(model.causes[cause].text)}", "hot"))
@@ -94,11 +94,14 @@ class Sky(Pane):
 
     def _legend(self) -> list[Cell]:
         """Each state with its sign and the colour that it has on the map."""
-        cells = []
-        block = "" if self.app.no_color else self.signs.plain("██ ", "")
+        cells: list[Cell] = []
+        block = "" if self.app.no_color else self.signs.plain("█" if self.size.width < 100 else "██ ", "")
         for state, sign in CHUNK_SIGNS.items():
             color = {ChunkState.PENDING: "map-pending", ChunkState.COMPLETED: "map-done"}.get(state, sign.tone)
-            cells += [Cell(f" {block}", color), Cell(f"{self.signs.of(sign)} {state.value} ", sign.tone)]
+            cells += [
+                Cell(f"  {block}" if cells else block, color),
+                Cell(f"{self.signs.of(sign)} {state.value}", sign.tone),
+            ]
         return cells
 
     def _mix(self, model: ChunkModel) -> str:

@@ -16,7 +16,7 @@ from dgconsole.views.grid import GAP, Cell, FixedRows, Line, Place, Rows, fit
 from dgconsole.views.text import clip, harmless, number, pad
 
 
-class LineTable(ScrollView, can_focus=True):
+class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows ``Rows``. The cursor is a key, not a line: it follows its row when order or filter change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -185,21 +185,24 @@ class LineTable(ScrollView, can_focus=True):
 
     @guarded
     def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
+        full = self.scrollable_content_region.width
+        width = full - self.show_vertical_scrollbar
         columns = self._rows.columns
         if self._fitted != (columns, width):
             self._places, self._fitted = fit(columns, width), (columns, width)
         if self._header and y == 0:
-            return self._title_line(width)
+            return self._title_line(width).adjust_cell_length(full, paint_of(self).style("", "background"))
         row = y - self._header + self.scroll_offset.y
         count = len(self._rows)
         if row >= count:
             cells = [self._empty] if not count and y == self._header else []
-            return paint_of(self).line(cells, width, "background")
+            return paint_of(self).line(cells, full, "background")
         ground = "background"
         if row == self._row and (self.has_focus or self.has_class("-keeps-cursor")):
             ground = "cursor" if self.has_focus else "cursor-away"
-        return self._row_line(self._rows.line(row), width, ground)
+        return self._row_line(self._rows.line(row), width, ground).adjust_cell_length(
+            full, paint_of(self).style("", ground)
+        )
 
     def _title_line(self, width: int) -> Strip:
         cells = []

@@ -188,7 +188,9 @@ class ChunkModel:
             return self._by_client(self.client_hosts, text)
         if name == "client":
             return self._by_client(self.client_names, text)
-        errors = np.array([*(text in cause.text.lower() for cause in self.causes), False], np.bool_)[self.cause_of]
+        errors = np.array([*(text in harmless(cause.text).lower() for cause in self.causes), False], np.bool_)[
+            self.cause_of
+        ]
         if name == "error":
             return errors
         words = np.array([text in state.value for state in CHUNK_STATES], np.bool_)
@@ -200,7 +202,7 @@ class ChunkModel:
         )
 
     def _by_client(self, names: tuple[str, ...], text: str) -> NDArray[np.bool_]:
-        return np.array([*(text in name.lower() for name in names), False], np.bool_)[self.clients]
+        return np.array([*(text in harmless(name).lower() for name in names), False], np.bool_)[self.clients]
 
     def _sort_keys(self, sort: str) -> NDArray[Any]:
         if sort == "state":
@@ -274,7 +276,7 @@ class ChunkRows:
                 Cell(exact(seconds) if seconds else "", "dim"),
                 Cell(f"{ra_min:8.4f} {ra_max:8.4f}°", "dim"),
                 Cell(f"{dec_min:+8.4f} {dec_max:+8.4f}°", "dim"),
-                Cell(harmless(model.causes[cause].text), sign.tone) if cause >= 0 else EMPTY,
+                Cell(harmless(model.causes[cause].text)) if cause >= 0 else EMPTY,
             )
         )
 

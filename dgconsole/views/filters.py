@@ -4,12 +4,13 @@ import re
 from dataclasses import dataclass, field
 
 from dgconsole.snapshot import ChunkState
+from dgconsole.views.text import harmless
 
 FIELDS: tuple[str, ...] = ("state", "host", "client", "error", "attempts", "rows", "seconds")
 NUMERIC = frozenset({"attempts", "rows", "seconds"})
 HINT = "state:limbo  host:db05  client:db05-1  error:disk  attempts:>1  104200..104300  4321  !state:done"
 
-_TOKEN = re.compile(r'(?P<no>!?)(?:(?P<field>[A-Za-z]+):)?(?:"(?P<quoted>[^"]*)"?|(?P<bare>[^\s"]*))')
+_TOKEN = re.compile(r'(?P<no>!?)(?:(?P<field>[A-Za-z]+):)?(?:"(?P<quoted>(?:[^"\\]|\\.)*)"?|(?P<bare>[^\s"]*))')
 _RANGE = re.compile(r"(\d{1,10})(?:\.\.(\d{1,10}))?\Z")
 _COMPARED = re.compile(r"(>=|<=|>|<|=)?(\d+(?:\.\d*)?)\Z")
 
@@ -85,7 +86,7 @@ def parse(text: str) -> Filter:
             continue
         prefix = "not_" if token["no"] else ""
         name = (token["field"] or "").lower()
-        value = token["quoted"] if token["quoted"] is not None else token["bare"]
+        value = token["bare"] if token["quoted"] is None else re.sub(r"\\(.)", r"\1", token["quoted"])
         if not value:
             continue  # still being typed
         if not name:
@@ -137,4 +138,5 @@ def _number(found: dict[str, list[object]], name: str, value: str, problems: lis
 
 def quoted(name: str, text: str) -> str:
     """A filter term for exactly this text."""
-    return f'{name}:"{text.replace(chr(34), " ")}"'
+    escaped = re.sub(r'(["\\])', r"\\\1", harmless(text))
+    return f'{name}:"{escaped}"'

@@ -48,20 +48,20 @@ def _attempt(attempt: AttemptRow, signs: Signs) -> list[list[Cell]]:
             Cell(f"  {harmless(attempt.client)}"),
             Cell(f"  on {harmless(attempt.host)}", "dim"),
         ],
-        [Cell("  started  ", "dim"), Cell(local_date(attempt.started))],
+        [Cell("  started   ", "dim"), Cell(local_date(attempt.started))],
     ]
     if attempt.ended is not None:
         took = exact(max(attempt.ended - attempt.started, 0.0))
-        lines.append([Cell("  ended    ", "dim"), Cell(f"{local_date(attempt.ended)}  after {took}")])
+        lines.append([Cell("  ended     ", "dim"), Cell(f"{local_date(attempt.ended)}  after {took}")])
     if attempt.rows or attempt.bytes:
-        lines.append([Cell("  rows     ", "dim"), Cell(f"{attempt.rows:,} + {attempt.overlap_rows:,} overlap")])
-        lines.append([Cell("  bytes    ", "dim"), Cell(size(attempt.bytes))])
+        lines.append([Cell("  rows      ", "dim"), Cell(f"{attempt.rows:,} + {attempt.overlap_rows:,} overlap")])
+        lines.append([Cell("  bytes     ", "dim"), Cell(size(attempt.bytes))])
     whole = sum(attempt.stages.values()) or 1.0
     for stage, seconds in attempt.stages.items():
         part = meter(seconds / whole, signs)
-        lines.append([Cell(f"  {pad(harmless(stage), 9)}", "dim"), Cell(part, "soft"), Cell(f"  {exact(seconds)}")])
+        lines.append([Cell(f"  {pad(harmless(stage), 10)}", "dim"), Cell(part, "soft"), Cell(f"  {exact(seconds)}")])
     if attempt.error or attempt.fault:
         why = harmless(attempt.error or attempt.fault)
         fault = f" ({harmless(attempt.fault)})" if attempt.fault and attempt.error else ""
-        lines.append([Cell("  because  ", "dim"), Cell(why, "hot"), Cell(fault, "dim")])
+        lines.append([Cell("  because   ", "dim"), Cell(why, "hot"), Cell(fault, "dim")])
     return lines

@@ -36,6 +36,8 @@ def size(value: float) -> str:
 
 def chunk_rate(per_second: float) -> str:
     """``24.1 chunks/s``; slow ones by the minute or hour, so that the figure says something."""
+    if per_second <= 0:
+        return "0 chunks/s"
     value, unit = per_second, "s"
     if value < 1.0:
         value, unit = per_second * 60.0, "min"

@@ -87,7 +87,7 @@ class SkyMap:
         self.owner = owner
         """int64, shape (pixels,): the chunk that holds the pixel's middle, -1 none."""
         self._lone = np.flatnonzero(bare & (owner >= 0))
-        lines = _graticule(ra, dec, width, height)
+        lines = _graticule(ra, dec, on_sky.reshape(height, width))
         self._ground = np.where(on_sky, np.where(lines, GRID, BARE), OUTSIDE).astype(np.uint8)
         self.pixels = self._paint()
         """uint8, shape (height, width): what each pixel shows."""
@@ -130,13 +130,13 @@ class SkyMap:
         return shown.reshape(self.height, self.width)
 
 
-def _graticule(ra: NDArray[np.float64], dec: NDArray[np.float64], width: int, height: int) -> NDArray[np.bool_]:
-    """The pixels where a line of the graticule passes between their middle and the next one's, shape (pixels,)."""
-    parallels = np.floor(dec / 30.0 + 1e-9).reshape(height, width)
-    meridians = np.floor(((ra + 180.0) % 360.0) / 60.0 + 1e-9).reshape(height, width)
-    lines = np.zeros((height, width), np.bool_)
-    lines[1:] |= parallels[1:] != parallels[:-1]
-    lines[:, 1:] |= meridians[:, 1:] != meridians[:, :-1]
+def _graticule(ra: NDArray[np.float64], dec: NDArray[np.float64], on_sky: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels where a line of the graticule passes between their middle and the one before, shape (pixels,)."""
+    parallels = np.floor(dec / 30.0 + 1e-9).reshape(on_sky.shape)
+    meridians = np.floor(((ra + 180.0) % 360.0) / 60.0 + 1e-9).reshape(on_sky.shape)
+    lines = np.zeros(on_sky.shape, np.bool_)
+    lines[1:] |= (parallels[1:] != parallels[:-1]) & on_sky[:-1]
+    lines[:, 1:] |= (meridians[:, 1:] != meridians[:, :-1]) & on_sky[:, :-1]
     return lines.ravel()
 
 

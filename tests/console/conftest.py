@@ -1,11 +1,15 @@
 """A session in memory, for the faces: it has what a snapshot has, remembers commands, and answers as the real one."""
 
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import numpy as np
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static
 
+from dgconsole.console.app import ConsoleApp
 from dgconsole.snapshot import (
     CHUNK_STATES,
     AddClient,
@@ -489,3 +493,73 @@ SCENES: dict[str, Callable[[], FakeSession]] = {
 def scene() -> Callable[[str], FakeSession]:
     """A session in a known state, by name."""
     return lambda name: SCENES[name]()
+
+
+class Face:
+    """The console on a session in memory, looked at only when a test says so."""
+
+    def __init__(self, app: ConsoleApp, pilot: Pilot, session: FakeSession) -> None:
+        self.app, self.pilot, self.session = app, pilot, session
+
+    async def look(self, times: int = 2) -> None:
+        """Let the console look at the session, and paint."""
+        for _ in range(times):
+            await self.app.tick()
+            await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one by one, looking after each."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.look(1)
+
+    async def type(self, text: str) -> None:
+        for char in text:
+            await self.pilot.press(_NAMES.get(char, char))
+        await self.look(1)
+
+    def lines(self) -> list[str]:
+        """The screen as text."""
+        width, height = self.app.size
+        strips = self.app.screen._compositor.render_strips(self.app.size)
+        assert len(strips) == height
+        lines = ["".join(segment.text for segment in strip) for strip in strips]
+        assert all(strip.cell_length == width for strip in strips)
+        return lines
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    def said(self) -> str:
+        """The text of the question or notice on top, in one line."""
+        return " ".join(" ".join(str(text.content) for text in self.app.screen.query(Static)).split())
+
+
+_NAMES = {
+    ":": "colon",
+    " ": "space",
+    ".": "full_stop",
+    '"': "quotation_mark",
+    "/": "slash",
+    "!": "exclamation_mark",
+    ">": "greater_than_sign",
+}
+
+
+@pytest.fixture
+def open_console() -> Callable[..., AbstractAsyncContextManager[Face]]:
+    """Opens the console on a session."""
+
+    @asynccontextmanager
+    async def opened(session: FakeSession, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Face]:
+        async def start() -> FakeSession:
+            return session
+
+        app = ConsoleApp(start, session.name, period=3600.0)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            face = Face(app, pilot, session)
+            await pilot.pause()
+            await face.look(3)
+            yield face
+
+    return opened

@@ -1,0 +1,234 @@
+"""The map's projection and pixels, the log store, histories and the report as tables."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dgconsole.snapshot import (
+    AttemptRow,
+    Cause,
+    ChunkHistory,
+    ChunkState,
+    Counts,
+    LogLine,
+    LogPage,
+    Report,
+    ReportRow,
+    Total,
+)
+from dgconsole.views import sky
+from dgconsole.views.history import history_lines
+from dgconsole.views.logs import LogStore, View
+from dgconsole.views.report import facts, sections, totals, verdict
+from dgconsole.views.signs import Signs
+
+
+def boxes_of(stripes: int) -> np.ndarray:
+    height = 180 / stripes
+    boxes = []
+    for k in range(stripes):
+        low = -90 + k * height
+        count = max(int(360 / height * math.cos(math.radians(low + height / 2))), 1)
+        edges = np.linspace(0, 360, count + 1)
+        boxes += [(edges[i], edges[i + 1], low, low + height) for i in range(count)]
+    return np.array(boxes)
+
+
+@given(st.floats(0, 359.999), st.floats(-89.9, 89.9))
+def test_the_projection_and_its_inverse_agree(ra, dec):
+    x, y = sky.forward(np.array([ra]), np.array([dec]))
+    back_ra, back_dec, on_sky = sky.inverse(x, y)
+    assert on_sky[0] or abs(abs(x[0]) - math.sqrt(max(1 - y[0] ** 2, 0))) < 1e-9
+    assert back_dec[0] == pytest.approx(dec, abs=1e-6)
+    assert abs((back_ra[0] - ra + 180) % 360 - 180) < 1e-5
+
+
+def test_the_projection_has_ra_0_in_the_middle_and_east_at_the_left():
+    x, y = sky.forward(np.array([0.0, 90.0, 270.0, 0.0]), np.array([0.0, 0.0, 0.0, 90.0]))
+    assert x == pytest.approx([0, -0.5, 0.5, 0], abs=1e-9)
+    assert y == pytest.approx([0, 0, 0, 1], abs=1e-6)
+
+
+def test_the_projection_keeps_areas():
+    grid = (np.arange(400) + 0.5) / 200 - 1
+    _, dec, on_sky = sky.inverse(*(g.ravel() for g in np.meshgrid(grid, grid)))
+    north = np.abs(dec[on_sky]) > 30
+    assert north.mean() == pytest.approx(0.5, abs=0.01)
+
+
+@given(st.floats(0, 359.999), st.floats(-89.999, 89.999))
+def test_every_place_of_a_whole_sky_has_one_owner(ra, dec):
+    boxes = boxes_of(18)
+    owner = int(sky.owners(boxes, np.array([ra]), np.array([dec]))[0])
+    inside = (boxes[:, 0] <= ra) & (ra < boxes[:, 1]) & (boxes[:, 2] <= dec) & (dec < boxes[:, 3])
+    assert inside[owner]
+
+
+def test_no_targets_no_owners():
+    assert sky.owners(np.zeros((0, 4)), np.array([1.0]), np.array([1.0])).tolist() == [-1]
+
+
+@pytest.mark.parametrize(("stripes", "width"), [(10, 80), (60, 120), (60, 40)])
+def test_a_whole_sky_leaves_no_hole(stripes, width):
+    boxes = boxes_of(stripes)
+    made = sky.SkyMap(boxes, np.zeros(len(boxes), np.uint8), width, width // 2)
+    assert set(np.unique(made.pixels)) <= {sky.OUTSIDE, sky.PENDING}
+    assert (made.pixels == sky.PENDING).mean() == pytest.approx(math.pi / 4, abs=0.03)
+    assert (made.pixels == made.pixels[:, ::-1]).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 5)), max_size=60))
+def test_changes_lead_where_a_new_map_leads(changes):
+    boxes = boxes_of(18)
+    states = np.zeros(len(boxes), np.uint8)
+    made = sky.SkyMap(boxes, states, 40, 20)
+    before = made.pixels.copy()
+    for at, state in changes:
+        states[at % len(states)] = state
+    rows = made.update(states)
+    fresh = sky.SkyMap(boxes, states, 40, 20)
+    assert (made.pixels == fresh.pixels).all()
+    assert set(rows.tolist()) == set(np.flatnonzero((before != made.pixels).any(axis=1)).tolist())
+
+
+def test_the_worst_state_wins_and_every_target_shows():
+    boxes = boxes_of(60)
+    states = np.full(len(boxes), 3, np.uint8)
+    states[[17, 1234]] = 4
+    made = sky.SkyMap(boxes, states, 40, 20)
+    assert (made.pixels == sky.LIMBO).sum() == 2
+    pixel = int(made.pixel_of[1234])
+    assert made.members(pixel)[0] == 1234
+    few = sky.SkyMap(boxes[[5, 2000, 4000]], np.zeros(3, np.uint8), 40, 20)
+    assert few.shows_targets().sum() == 3
+
+
+def test_shades_tell_how_much_is_done():
+    boxes = boxes_of(60)
+    states = np.zeros(len(boxes), np.uint8)
+    states[::2] = 3
+    made = sky.SkyMap(boxes, states, 20, 10)
+    assert {sky.SOME, sky.HALF, sky.MOST} & set(np.unique(made.pixels).tolist())
+    states[:] = 3
+    made.update(states)
+    assert set(np.unique(made.pixels)) == {sky.OUTSIDE, sky.DONE}
+
+
+def test_steps_go_to_the_next_target():
+    targets = np.zeros((10, 20), bool)
+    targets[5, [3, 9, 15]] = True
+    targets[1, 9] = True
+    assert sky.step(targets, (3, 5), 1, 0) == (9, 5)
+    assert sky.step(targets, (9, 5), 0, -1) == (9, 1)
+    assert sky.step(targets, (15, 5), 1, 0) == (15, 5)
+    assert sky.step(np.zeros((3, 3), bool), (1, 1), 1, 0) == (1, 1)
+
+
+def line(number: int, source: str = "db01-1", level: str = "info", text: str = "made") -> LogLine:
+    return LogLine(number, 1000.0 + number, source, level, text)
+
+
+def test_the_store_keeps_the_newest_and_filters():
+    store = LogStore(keep=10)
+    for start in range(0, 40, 4):
+        page = tuple(line(k, f"c{k % 2}", "error" if k % 4 == 0 else "info") for k in range(start, start + 4))
+        store.add(LogPage(page, 0, start + 4))
+    assert store.next == 40
+    assert 10 <= len(store.shown) <= 12
+    store.choose(View("c0", 3))
+    assert {shown.number % 4 for shown in store.shown} == {0}
+    assert store.add(LogPage((line(40, "c0", "error"), line(41, "c1")), 0, 42)) == 1
+    assert store.sources == {"c0", "c1"}
+
+
+def test_lines_that_passed_unseen_are_counted():
+    store = LogStore()
+    store.add(LogPage((line(7), line(8)), 5, 9))
+    assert store.lost == 5
+    assert store.next == 9
+    store.add(LogPage((), 0, 9))
+    assert store.next == 9
+
+
+def test_search_goes_round_in_both_directions():
+    store = LogStore()
+    texts = ["chunk 1", "Disk full", "chunk 2", "disk full"]
+    store.add(LogPage(tuple(line(k, text=text) for k, text in enumerate(texts)), 0, 4))
+    assert store.search("disk", 0) == 1
+    assert store.search("disk", 2) == 3
+    assert store.search("Disk", 2) == 1
+    assert store.search("chunk", 1, backward=True) == 0
+    assert store.search("absent", 0) == -1
+    assert store.matches("disk") == 2
+
+
+def test_a_history_tells_each_attempt():
+    history = ChunkHistory(
+        chunk=4321,
+        state=ChunkState.RETRYING,
+        retry_at=1_060.0,
+        attempts=(
+            AttemptRow(
+                attempt=1,
+                client="db01-1",
+                host="db01",
+                started=900.0,
+                ended=903.5,
+                outcome="failed",
+                fault="disk",
+                error="no space\nleft",
+                stages={"generate": 2.0},
+            ),
+            AttemptRow(attempt=2, client="db02-1", host="db02", started=950.0, ended=None, outcome=""),
+        ),
+    )
+    text = "\n".join(
+        "".join(cell.text for cell in cells) for cells in history_lines(history, (0, 1, 2, 3), 1_000.0, Signs())
+    )
+    assert "chunk 4321   ↻ retrying" in text
+    assert "in 1 min" in text
+    assert "attempt 2  running" in text
+    assert "after 3.50 s" in text
+    assert "no space" in text
+    assert "(disk)" in text
+
+
+def test_the_report_as_tables():
+    row = ReportRow(
+        chunk_id=5,
+        state="limbo",
+        attempts=3,
+        client="a-1",
+        host="a",
+        started_at="",
+        finished_at="",
+        seconds=None,
+        rows=0,
+        overlap_rows=0,
+        bytes=0,
+        error="disk full",
+    )
+    report = Report(
+        verdict="",
+        counts=Counts(total=10, completed=9, limbo=1),
+        elapsed=10.0,
+        hosts=(Total(name="a", chunks=9, rows=90, seconds=4.5),),
+        clients=(Total(name="a-1", chunks=9, rows=90),),
+        tables=(Total(name="Object", chunks=9, rows=90, overlap_rows=9, bytes=900),),
+        stages=(Total(name="generate", seconds=3.0), Total(name="deliver", seconds=1.0)),
+        slowest=(row,),
+        problems=(row,),
+        causes=(Cause(text="disk full", fault="disk", count=1, chunks=(5,), hosts=("a",)),),
+    )
+    assert totals(report).rows == 90
+    assert verdict(report).text.startswith("still going: 9 of 10 chunks done (90.0 %)")
+    assert ("chunks", "9 of 10") in facts(report)
+    made = {section.key: section.rows for section in sections(report, Signs())}
+    assert list(made) == ["causes", "problems", "hosts", "tables", "clients", "stages", "slowest"]
+    assert made["stages"].line(0).cells[2].text == "75%"
+    assert made["problems"].key(0) == 5
+    for rows in made.values():
+        assert all(len(rows.line(k).cells) == len(rows.columns) for k in range(len(rows)))
