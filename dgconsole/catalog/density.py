@@ -31,6 +31,11 @@ class SpatialModel(ABC):
         """Degrees over which the density may change."""
         return 0.5
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether the density is the same everywhere."""
+        return False
+
 
 class UniformSpatialModel(SpatialModel):
     """``density`` objects per square degree everywhere."""
@@ -42,6 +47,10 @@ class UniformSpatialModel(SpatialModel):
 
     def get_density_at_point(self, ra: float, dec: float) -> float:  # noqa: ARG002
         return self.density
+
+    @property
+    def is_uniform(self) -> bool:
+        return type(self).get_density_at_point is UniformSpatialModel.get_density_at_point
 
 
 class HealpixSpatialModel(SpatialModel):
@@ -68,9 +77,14 @@ class HealpixSpatialModel(SpatialModel):
         self.nested = nested
 
     def get_density_at_point(self, ra: float, dec: float) -> float:
-        return float(self.densities(np.array([ra]), np.array([dec]))[0])
+        return float(self._looked_up(np.array([ra]), np.array([dec]))[0])
 
     def densities(self, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
+        if type(self).get_density_at_point is not HealpixSpatialModel.get_density_at_point:
+            return super().densities(ra, dec)
+        return self._looked_up(ra, dec)
+
+    def _looked_up(self, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
         import healpy
 
         pixels: NDArray[Any] = healpy.ang2pix(self.nside, ra, dec, nest=self.nested, lonlat=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dgconsole.catalog import exactmath
 from dgconsole.catalog.alias import AliasTable
-from dgconsole.catalog.density import SpatialModel, UniformSpatialModel
+from dgconsole.catalog.density import SpatialModel
 from dgconsole.catalog.streams import BLOCK, Hashes, hash_rows, make_key, row_ids
 from dgconsole.sky.tiling import Tiling
 
@@ -64,8 +64,9 @@ class Positions:
         self._tiling = tiling
         self._key = make_key(seed, table, "", "place")
         self._cell_key = make_key(seed, table, "", "cell")
-        self._model = None if isinstance(model, UniformSpatialModel) else model
-        self._density = model.density if isinstance(model, UniformSpatialModel) else 0.0
+        even = model is None or model.is_uniform
+        self._model = None if even else model
+        self._density = 0.0 if model is None or not even else model.get_density_at_point(0.0, 0.0)
         self._single = single
         self.cells = lru_cache(maxsize=64)(self._cells)
 

@@ -1,5 +1,7 @@
 """The catalog chunk by chunk: own rows, neighbours' rows, counts, and tables that follow others."""
 
+import subprocess
+import sys
 from collections import Counter
 from typing import ClassVar
 
@@ -347,3 +349,10 @@ def test_a_missing_file_is_an_error_of_the_spec(tmp_path):
     with pytest.raises(ChunkError, match=r"none\.csv") as caught:
         list(made.batches("F", 76))
     assert caught.value.fault is Fault.SPEC
+
+
+def test_nothing_heavy_is_imported_before_it_is_used():
+    heavy = ("polars", "pyarrow", "healpy", "astropy", "scipy", "pandas")
+    code = f"import sys, dgconsole.catalog.chunks; print([name for name in {heavy} if name in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout.strip() == "[]"

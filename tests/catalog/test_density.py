@@ -96,6 +96,25 @@ def test_a_map_is_integrated_over_the_chunk_and_places_rows():
     assert (TILING.locate(ra, dec).chunk == 14012).all()
 
 
+class Halved(UniformSpatialModel):
+    """What a spec may make of our models: the override counts."""
+
+    def get_density_at_point(self, ra, dec):
+        return self.density / 2
+
+
+class Doubled(HealpixSpatialModel):
+    def get_density_at_point(self, ra, dec):
+        return 2 * super().get_density_at_point(ra, dec)
+
+
+def test_models_may_be_subclassed():
+    area = Positions(TILING, 1, "Object").area(14012)
+    assert Positions(TILING, 1, "Object", Halved(100)).mean_count(14012) == pytest.approx(50 * area, rel=1e-9)
+    flat = Doubled(np.full(12 * 16 * 16, 30.0), 16, False)
+    assert Positions(TILING, 1, "Object", flat).mean_count(14012) == pytest.approx(60 * area, rel=1e-9)
+
+
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("chunk", [0, 14012, 79600])
 def test_healpix_rows_follow_the_map(nested, chunk):
