@@ -75,6 +75,7 @@ def print_report(report: Report, console: Console, signs: Signs) -> None:
     for section in sections(report, signs):
         if section.key in _PRINTED:
             console.print(_table(section))
+            console.print()
     words = "  ".join(f"{word} {value}" for word, value in facts(report))
     console.print(Text(words), soft_wrap=True)
     console.print(_text([verdict(report)]), soft_wrap=True)
