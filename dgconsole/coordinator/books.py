@@ -109,7 +109,7 @@ class Books:
         self._saved_marks = (self.waiting.position, len(self.names))
 
     def take_back(self) -> None:
-        """All is as it was at ``begin``, but for the last time that each client was heard."""
+        """All is as it was at ``begin``."""
         chunks = self.chunks
         self.waiting.position, names = self._saved_marks
         del self.names[names:]
@@ -125,10 +125,9 @@ class Books:
                 self.waiting.put_back(i)
         chunks.recount()
         for name, client in self._saved_clients.items():
-            newer = self.clients.pop(name)
-            if client is not None:
-                client.heard = max(client.heard, newer.heard)
-                client.progress_at = max(client.progress_at, newer.progress_at)
+            if client is None:
+                del self.clients[name]
+            else:
                 self.clients[name] = client
         self.run = self._saved_run
         self.peers = {client.peer: name for name, client in self.clients.items() if client.peer}

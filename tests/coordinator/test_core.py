@@ -174,6 +174,27 @@ def test_what_its_client_completed_before_it_vanished_counts(bench: Any) -> None
     assert b.state(first) is State.COMPLETED
 
 
+def test_what_it_said_before_its_process_ended_counts(bench: Any) -> None:
+    b = bench(1)
+    b.join(1)
+    ((chunk, attempt),) = b.ask(1)
+    b.feed(e.Exited("here-1", "exit status 0"))
+    b.complete(1, chunk, attempt)
+    b.feed(e.Said(1, m.Bye()), e.Gone(1, "closed"))
+    assert b.state(chunk) is State.COMPLETED
+    assert b.core.clients["here-1"].state is ClientState.DONE
+
+
+def test_a_process_that_ended_without_its_connection_ending_is_not_waited_for(bench: Any) -> None:
+    b = bench(1, heartbeat=5.0)
+    b.join(1)
+    ((chunk, _),) = b.ask(1)
+    b.feed(e.Exited("here-1", "killed by signal 9"))
+    b.wait(5.5)
+    assert b.state(chunk) is State.PENDING
+    assert b.core.clients["here-1"].reason == "killed by signal 9"
+
+
 def test_an_older_attempt_is_refused(bench: Any) -> None:
     b = bench(1, lease=10.0)
     b.join(1)
@@ -460,6 +481,34 @@ def test_a_failed_commit_leaves_memory_as_it_was_and_resume_goes_on(bench: Any) 
     b.feed(e.ResumeRun())
     assert b.state(pair[0]) is State.COMPLETED
     assert len(b.assigned()) == 2
+
+
+def test_a_retry_handed_out_in_a_failed_commit_is_not_forgotten(bench: Any) -> None:
+    b = bench(2, retry_wait=1.0)
+    b.join(1)
+    ((chunk, attempt),) = b.ask(1)
+    b.fail(1, chunk, attempt)
+    b.now += 1.0
+    batch = [e.Said(1, m.Ask(1))]
+    b.feed(*batch)
+    assert b.assigned() == ((chunk, 2),)
+    b.core.fail(batch, "database or disk is full", b.now)
+    b.core.validate()
+    b.feed(e.ResumeRun())
+    assert b.assigned() == ((chunk, 2),)
+
+
+def test_a_first_attempt_begun_and_given_back_in_a_failed_commit_is_a_first_attempt_again(bench: Any) -> None:
+    b = bench(2)
+    b.join(1)
+    batch = [e.Said(1, m.Ask(1)), e.Said(1, m.Bye())]
+    b.feed(*batch)
+    b.core.fail(batch, "database or disk is full", b.now)
+    b.join(2)
+    b.feed(e.ResumeRun())
+    b.feed(e.Said(2, m.Ask(1)))
+    b.feed(e.Said(2, m.Ask(1)))
+    assert len(b.core.clients["here-2"].hand) == 2
 
 
 def test_stop_is_heeded_while_the_ledger_cannot_be_written(bench: Any) -> None:

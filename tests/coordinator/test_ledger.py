@@ -91,6 +91,7 @@ def test_steps_of_one_chunk_keep_their_order_within_one_commit(ledger: Ledger, p
         [assigned(10, 2)],
         [ended(10, 2)],
         [assigned(99)],
+        [assigned(13, 2)],
         [e.Requeued(10)],
         [e.TransactionClosed(7, 9.0)],
         [e.ClientAdded(1, "here-1", "here")],
