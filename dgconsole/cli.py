@@ -115,19 +115,19 @@ def _parser() -> Parser:
 
 
 def _load_hosts(path: Path, config: Path | None) -> "tuple[HostConfig, ...]":
-    """hosts.yml; when it is wrong, what is wrong with serverCfg.yml is told in the same go."""
+    """hosts.yml; when it is wrong, what is wrong with all other files is told in the same go."""
     from dgconsole.settings.hosts import load_hosts
 
     try:
         return load_hosts(path)
     except InputError as error:
-        from dgconsole.settings.server import load_settings
+        from dgconsole.plan.load import load_plan
 
         beside = config or path.parent / "serverCfg.yml"
         if not beside.exists():
             raise
         try:
-            load_settings(beside)
+            load_plan(beside)
         except InputError as more:
             raise InputError(*error.problems, *more.problems) from error
         raise

@@ -48,7 +48,7 @@ from dgconsole.snapshot import (
     StopClient,
 )
 from dgconsole.support.clock import Clock, SystemClock
-from dgconsole.support.errors import InputError
+from dgconsole.support.errors import InputError, Problem
 from dgconsole.support.logbook import CONSOLE, LogBook
 
 LOOK_EVERY = 0.5
@@ -91,6 +91,8 @@ def prepare(config: Path, options: SessionOptions) -> Prepared:
         targets = resolve_targets(tiling, options.chunks, base=Path.cwd())
     else:
         targets = configured_targets(tiling, settings)
+    if options.report is not None and not options.report.absolute().parent.is_dir():
+        raise InputError(Problem(f"{str(options.report)!r}: there is no such folder to write it in", key="--report"))
     path = options.run_dir or config.parent / "runs" / settings.name
     return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
 

@@ -1,0 +1,363 @@
+"""A project folder as a user has it, and its commands run as processes of their own."""
+
+import csv
+import io
+import json
+import os
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 40.0
+"""Seconds before a test says that what it waits for does not come."""
+MARK = "DGCONSOLE_TEST"
+
+
+def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    """Look again and again, as no event tells of it."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.01)
+
+
+def command(name: str) -> list[str]:
+    """A console script of this interpreter's environment."""
+    script = Path(sys.executable).with_name(name)
+    if script.exists():
+        return [str(script)]
+    return [sys.executable, "-c", f"import sys; from dgconsole.cli import {name}; sys.exit({name}())"]
+
+
+class Ended(NamedTuple):
+    """How a process ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Running:
+    """A process that goes on, its output in files."""
+
+    def __init__(
+        self, argv: Sequence[str], folder: Path, logs: Path, env: dict[str, str], stdout: int | None = None
+    ) -> None:
+        logs.mkdir(exist_ok=True)
+        name = uuid.uuid4().hex[:8]
+        self._out, self._err = logs / f"{name}.out", logs / f"{name}.err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                argv,
+                cwd=folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=out if stdout is None else stdout,
+                stderr=err,
+                start_new_session=True,
+            )
+        self.pid = self.process.pid
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self, patience: float = PATIENCE) -> Ended:
+        """Wait for its end."""
+        try:
+            status = self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"does not end:\n{self.out}\n{self.err}")
+        return Ended(status, self.out, self.err)
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text(errors="replace")
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text(errors="replace")
+
+
+class Ledger:
+    """Read-only questions to a ledger that others may be writing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def ask(self, sql: str) -> list[tuple[object, ...]]:
+        with sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=10) as connection:
+            rows = connection.execute(sql).fetchall()
+        connection.close()
+        return rows
+
+    def completed(self) -> set[object]:
+        if not self.path.exists():
+            return set()
+        return {chunk for (chunk,) in self.ask("SELECT chunk FROM chunks WHERE state = 3")}
+
+    def attempts(self, chunk: int) -> list[tuple[object, ...]]:
+        return self.ask(f"SELECT attempt, outcome FROM attempts WHERE chunk = {chunk} ORDER BY attempt")
+
+    def assert_sound(self) -> None:
+        """No chunk was made twice, none was two clients' at once."""
+        twice = "SELECT chunk FROM attempts WHERE outcome = 'completed' GROUP BY chunk HAVING count(*) > 1"
+        assert self.ask(twice) == []
+        at_once = (
+            "SELECT a.chunk FROM attempts a JOIN attempts b ON a.chunk = b.chunk AND a.attempt < b.attempt"
+            " WHERE a.ended IS NULL OR b.started < a.ended"
+        )
+        assert self.ask(at_once) == []
+        assert self.ask("PRAGMA integrity_check") == [("ok",)]
+
+
+class Project:
+    """A copy of the shipped files, and ``run`` as its run directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run_dir = folder / "run"
+        self.mark = uuid.uuid4().hex
+        self._started: list[Running] = []
+        folder.mkdir()
+        for name in ("serverCfg.yml", "hosts.yml", "fakeGenSpec.py"):
+            shutil.copy(ROOT / name, folder)
+        shutil.copytree(ROOT / "fakePartitionerCfgs", folder / "fakePartitionerCfgs")
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.run_dir / "ledger.sqlite")
+
+    # ---- its files
+
+    def text(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = self.text(name)
+        assert old in text
+        self.write(name, text.replace(old, new))
+
+    def clients(self, count: int) -> None:
+        self.write("hosts.yml", f"hosts: {{here: {{clients: {count}}}}}\n")
+
+    def generator(self, body: str, head: str = "") -> None:
+        """Have a generator of the user's own make the fluxes; ``body`` (one line) is run first for each batch."""
+        self.edit("fakeGenSpec.py", "columns.MagnitudeGenerator(n_mags=6)", "Own()")
+        own = f"{head}\nclass Own(columns.ColumnGenerator):\n    def values(self, rows):\n        {body}\n"
+        self.edit("fakeGenSpec.py", "spec = {", f"{own}        return rows.uniform(6) + 20.0\n\n\nspec = {{")
+
+    # ---- its processes
+
+    def start(
+        self, name: str, *options: str, env: dict[str, str] | None = None, stdout: int | None = None
+    ) -> Running:
+        marked = {**os.environ, MARK: self.mark, **(env or {})}
+        argv = [*command(name), *options]
+        self._started.append(Running(argv, self.folder, self.folder.parent / "said", marked, stdout))
+        return self._started[-1]
+
+    def close(self) -> None:
+        """Leave no process, whatever the test came to."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        for running in self._started:
+            running.process.wait()
+
+    def begin(self, chunks: str | None, *options: str, stdout: int | None = None) -> Running:
+        """The console without a screen, in the project's folder; ``chunks`` None: those of serverCfg.yml."""
+        chosen = () if chunks is None else ("--chunks", chunks)
+        given = ("--headless", "--run-dir", "run", *chosen, *options)
+        return self.start("dgconsole", "hosts.yml", *given, stdout=stdout)
+
+    def run(self, chunks: str | None, *options: str) -> Ended:
+        return self.begin(chunks, *options).end()
+
+    def processes(self) -> list[int]:
+        """All live processes that a command of this project started, itself among them."""
+        wanted = f"{MARK}={self.mark}".encode()
+        found = []
+        for place in Path("/proc").iterdir():
+            if not place.name.isdigit():
+                continue
+            try:
+                if wanted in (place / "environ").read_bytes().split(b"\0"):
+                    found.append(int(place.name))
+            except OSError:
+                continue  # ended meanwhile, or another user's
+        return found
+
+    def pids(self, *words: str) -> list[int]:
+        """The processes whose command line holds all of ``words``."""
+        found = []
+        for pid in self.processes():
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if all(word in line for word in words):
+                found.append(pid)
+        return found
+
+    def client(self, name: str) -> int:
+        """The process of a client; fails where there is not one."""
+        (pid,) = self.pids("dgconsole.client", f"--name {name} ")
+        return pid
+
+    def agent(self) -> int:
+        """The process of the one host agent: parent of the clients."""
+        (_, parent) = (
+            Path(f"/proc/{self.pids('dgconsole.client')[0]}/stat").read_text().rpartition(") ")[2].split()[:2]
+        )
+        return int(parent)
+
+    def server(self) -> dict[str, str]:
+        """Address and token that a running console leaves for clients."""
+        return dict(json.loads((self.run_dir / "server.json").read_text()))
+
+    def holder(self, chunk: int) -> str:
+        """The client that has ``chunk`` in hand."""
+        sql = "SELECT name FROM attempts JOIN clients USING (client) WHERE ended IS NULL AND chunk = "
+        ((name,),) = self.ledger.ask(f"{sql}{chunk}")
+        return str(name)
+
+    # ---- what came of it
+
+    def report(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO((self.run_dir / "report.csv").read_text())))
+
+    def states(self) -> dict[int, str]:
+        return {int(row["chunk_id"]): row["state"] for row in self.report()}
+
+    def files(self, run: str = "") -> dict[str, bytes]:
+        """Everything below ``chunks/`` of the run directory (or of another one), by path."""
+        top = (self.folder / run if run else self.run_dir) / "chunks"
+        return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
+
+    def assert_whole(self, chunks: Sequence[int]) -> None:
+        """All of ``chunks`` are completed, in report and files, and nothing else lies about."""
+        assert self.states() == dict.fromkeys(sorted(chunks), "completed")
+        wanted = {f"Object/chunk_{c}{end}.txt" for c in chunks for end in ("", "_overlap")}
+        assert set(self.files()) == wanted | {f"ForcedSource/chunk_{c}.txt" for c in chunks}
+        self.ledger.assert_sound()
+
+
+class Ends:
+    """Waits for processes to be gone, told by the kernel."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._poll = select.poll()
+        self._fds = []
+        for pid in pids:
+            try:
+                self._fds.append(os.pidfd_open(pid))
+            except ProcessLookupError:
+                continue
+        for fd in self._fds:
+            self._poll.register(fd, select.POLLIN)
+
+    def wait(self, patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
+        left = set(self._fds)
+        try:
+            while left:
+                ready = self._poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+                assert ready, f"{len(left)} processes go on"
+                for fd, _ in ready:
+                    self._poll.unregister(fd)
+                    left.discard(fd)
+        finally:
+            for fd in self._fds:
+                os.close(fd)
+
+
+class Gates:
+    """Holds up the making of chosen chunks in named pipes that the spec's generator reads."""
+
+    def __init__(self, project: Project) -> None:
+        self._folder = project.folder.parent / "gates"
+        self._folder.mkdir()
+        self._held: dict[int, int] = {}
+        project.generator("gate(rows.chunk)", GATE.format(folder=str(self._folder)))
+
+    def shut(self, *chunks: int) -> None:
+        for chunk in chunks:
+            os.mkfifo(self._folder / str(chunk))
+
+    def reached(self, chunk: int) -> None:
+        """Wait until a client stands before the gate."""
+
+        def opens() -> bool:
+            try:
+                self._held[chunk] = os.open(self._folder / str(chunk), os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:
+                return False
+            return True
+
+        wait_until(opens, f"chunk {chunk} is begun")
+
+    def open(self) -> None:
+        """Let everybody through, from now on."""
+        ends = [os.open(path, os.O_RDWR) for path in self._folder.iterdir()]
+        for path in list(self._folder.iterdir()):
+            path.unlink()
+        for fd in (*ends, *self._held.values()):
+            os.close(fd)
+        self._held.clear()
+
+
+GATE = """
+def gate(chunk):
+    try:
+        with open(f"{folder}/{{chunk}}") as pipe:
+            pipe.read()
+    except FileNotFoundError:
+        pass
+
+"""
+
+
+@pytest.fixture(name="wait_until")
+def _wait_until() -> Callable[..., None]:
+    return wait_until
+
+
+@pytest.fixture(name="command")
+def _command() -> Callable[[str], list[str]]:
+    return command
+
+
+@pytest.fixture
+def ends() -> type[Ends]:
+    """``ends(pids).wait()``: until all of them are gone."""
+    return Ends
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = Project(tmp_path / "p")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def gates(project: Project) -> Iterator[Gates]:
+    made = Gates(project)
+    yield made
+    made.open()
