@@ -6,43 +6,28 @@ them again.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dgconsole.coordinator import events as e
-from dgconsole.coordinator.books import Acceptance, Books, LimboNote
+from dgconsole.coordinator.attempts import Attempts
+from dgconsole.coordinator.books import Acceptance
 from dgconsole.coordinator.chunks import Chunks, State
-from dgconsole.coordinator.clients import Client, Hold
+from dgconsole.coordinator.clients import Client
+from dgconsole.coordinator.handout import Orders
 from dgconsole.coordinator.options import Options
-from dgconsole.coordinator.policy import GUARD_CHUNKS, OF_THE_CHUNK, Failure, GiveItUp, fold, judge, share
 from dgconsole.coordinator.validation import problems
 from dgconsole.snapshot import ClientState
 from dgconsole.support.errors import BugError, Fault
 from dgconsole.wire import messages as m
-from dgconsole.wire.messages import Figures
-
-Orders = list[e.Order]
 
 
-class Outcome(NamedTuple):
-    """How an attempt ended, in the words of the ledger."""
-
-    word: str
-    fault: str = ""
-    stage: str = ""
-    error: str = ""
-
-
-COMPLETED = Outcome("completed")
-
-
-class Core(Books):
+class Core(Attempts):
     """What follows from what; see ``Books`` for the parameters and for the state itself."""
 
     def __init__(self, chunks: Chunks, options: Options, **kept: Any) -> None:
         super().__init__(chunks, options, **kept)
-        self._asked: Client | None = None
         self._handlers: dict[type, Callable[[Any, float], Orders]] = {
             e.Expected: self._expected,
             e.Joined: self._joined,
@@ -218,7 +203,7 @@ class Core(Books):
         if self.run.finished and self.options.end_when_finished:
             return [self._dismiss(client)]
         client.wanted = message.count
-        self._asked = client
+        self.asked = client
         self.askers[client.name] = None
         return []
 
@@ -228,7 +213,7 @@ class Core(Books):
             return []
         if client.chunk != message.chunk:
             client.chunk, client.rows, client.bytes = message.chunk, 0, 0
-        client.stage, client.fraction = message.stage, message.fraction
+        client.stage, client.fraction, client.progress_at = message.stage, message.fraction, now
         client.written(now, message.rows, message.bytes)
         return []
 
@@ -283,259 +268,6 @@ class Core(Books):
             self._forget_peer(client)
             return [e.Drop(peer)]
         return self._leave(client, self._good_end(client), "", Fault.STOPPED, now)
-
-    # ---- how an attempt ends
-
-    def _accepted(self, event: e.Accepted, now: float) -> Orders:
-        orders: Orders = []
-        for chunk, attempt in event.items:
-            i, acceptance = self._acceptance(chunk, attempt)
-            self.chunks.rows[i] = sum(table.rows for table in acceptance.figures.tables)
-            self.chunks.seconds[i] = now - acceptance.hold.since
-            orders += self._end(i, acceptance, State.COMPLETED, int(self.chunks.used[i]), COMPLETED, now)
-            orders.append(e.Send(acceptance.peer, m.Settled(chunk, attempt, accepted=True)))
-            self.run.guard_cause, self.run.guard_chunks = "", frozenset()
-            self.failures.pop(i, None)
-        return orders
-
-    def _accept_failed(self, event: e.AcceptFailed, now: float) -> Orders:
-        _, acceptance = self._acceptance(event.chunk, event.attempt)
-        client = self.clients[acceptance.client]
-        self.touch_client(client)
-        orders = self._attempt_failed(
-            client, event.chunk, acceptance.hold, Fault.DELIVER, "deliver", event.text, now, acceptance=acceptance
-        )
-        return [*orders, e.Send(acceptance.peer, m.Settled(event.chunk, event.attempt, accepted=False))]
-
-    def _acceptance(self, chunk: int, attempt: int) -> tuple[int, Acceptance]:
-        i = self.chunks.index(chunk)
-        acceptance = self.accepting.get(i)
-        if acceptance is None or acceptance.hold.attempt != attempt:
-            raise BugError(f"attempt {attempt} at chunk {chunk} was not to be accepted", [repr(acceptance)])
-        self.touch_row(i)
-        return i, acceptance
-
-    def _trouble(self, event: e.DestinationTrouble, now: float) -> Orders:
-        self.run.pauses["destination"] = event.text
-        return [*self._seal_all(now), e.Log("console", "error", f"finished files cannot be kept: {event.text}")]
-
-    def _attempt_failed(
-        self,
-        client: Client,
-        chunk: int,
-        hold: Hold,
-        fault: Fault,
-        stage: str,
-        text: str,
-        now: float,
-        *,
-        acceptance: Acceptance | None = None,
-    ) -> Orders:
-        i = hold.index
-        self.touch_row(i)
-        index = int(self.chunks.client[i])
-        failure = Failure(index, fault, fold(text))
-        earlier = self.failures.get(i, ())
-        used = int(self.chunks.used[i])
-        options = self.options
-        verdict = judge(
-            failure,
-            earlier,
-            used=used,
-            max_attempts=options.max_attempts,
-            base=options.retry_wait,
-            limit=options.retry_wait_limit,
-        )
-        outcome = e.FAULT_OUTCOMES.get(fault, "failed")
-        error = "" if fault is Fault.STOPPED else text
-        if fault is not Fault.STOPPED:
-            self.failures[i] = (*earlier, failure)
-        what = acceptance or Acceptance(hold, client.name, client.peer, Figures((), {}))
-        told = Outcome(outcome, fault.value, stage, error)
-        if isinstance(verdict, GiveItUp):
-            self.limbo[i] = LimboNote(fault.value, text, failure.cause, index)
-            orders = self._end(i, what, State.LIMBO, used, told, now)
-            orders.append(e.Log(client.name, "error", f"chunk {chunk} is in limbo, {verdict.reason}: {text}"))
-        else:
-            used -= not verdict.uses_attempt
-            self.chunks.avoid[i] = verdict.avoid
-            orders = self._end(i, what, State.PENDING, used, told, now, retry_at=now + verdict.wait)
-            if verdict.uses_attempt:
-                orders.append(e.Log(client.name, "warning", f"chunk {chunk}, attempt {hold.attempt}: {text}"))
-        return [*orders, *self._guard(chunk, fault, text, failure.cause, now)]
-
-    def _end(
-        self,
-        i: int,
-        acceptance: Acceptance,
-        to: State,
-        used: int,
-        outcome: Outcome,
-        now: float,
-        *,
-        retry_at: float | None = None,
-    ) -> Orders:
-        """Close the attempt in arrays, hand and ledger. Its row is touched already."""
-        chunks, hold = self.chunks, acceptance.hold
-        chunk = int(chunks.ids[i])
-        chunks.retry_at[i] = retry_at or 0.0
-        chunks.move(i, to, used)
-        self.chunk_revision = self.revision
-        if to is State.PENDING:
-            self.waiting.put_back(i)
-        client = self.clients[acceptance.client]
-        self.touch_client(client)
-        if self.accepting.pop(i, None) is None:
-            self._out_of_hand(client, chunk, now)
-        ended = e.Ended(
-            chunk=chunk,
-            attempt=hold.attempt,
-            client=int(chunks.client[i]),
-            state=int(to),
-            used=used,
-            retry_at=None if retry_at is None else retry_at + self.offset,
-            started=hold.since + self.offset,
-            at=now + self.offset,
-            outcome=outcome.word,
-            fault=outcome.fault,
-            stage=outcome.stage,
-            error=outcome.error,
-            figures=acceptance.figures if to is State.COMPLETED else None,
-        )
-        client.transactions[hold.transaction] -= 1
-        return [e.Persist(ended), *self._close_transaction(client, hold.transaction, now)]
-
-    @staticmethod
-    def _out_of_hand(client: Client, chunk: int, now: float) -> None:
-        del client.hand[chunk]
-        client.begin_next(now)
-        client.progress_at = now
-        if client.chunk == chunk:
-            client.chunk, client.stage, client.fraction = -1, "", 0.0
-
-    def _guard(self, chunk: int, fault: Fault, text: str, cause: str, now: float) -> Orders:
-        """The same error on chunk after chunk pauses handing out: the fault is hardly the chunks'."""
-        if fault not in OF_THE_CHUNK:
-            return []
-        run = self.run
-        if run.guard_cause != cause:
-            run.guard_cause, run.guard_chunks = cause, frozenset()
-        run.guard_chunks |= {chunk}
-        if len(run.guard_chunks) < GUARD_CHUNKS or "errors" in run.pauses:
-            return []
-        run.pauses["errors"] = text
-        words = f"the same error on {GUARD_CHUNKS} chunks in a row, handing out is paused: {text}"
-        return [*self._seal_all(now), e.Log("console", "error", words)]
-
-    # ---- handing out
-
-    def _dispatch(self, now: float) -> Orders:
-        """Hand out what can be handed out to those who wait; who has just asked in vain is told to wait."""
-        run, orders = self.run, Orders()
-        if not (run.pauses or run.stopping):
-            for name in list(self.askers):
-                if not self.waiting.any_due(now):
-                    break
-                orders += self._serve(self.clients[name], now)
-        asked, self._asked = self._asked, None
-        if asked is not None and asked.wanted:
-            orders.append(e.Send(asked.peer, m.Assign(())))
-        return orders
-
-    def _serve(self, client: Client, now: float) -> Orders:
-        chunks = self.chunks
-        taking_part, ready = self.census()
-        count = share(
-            left=chunks.counts[State.PENDING],
-            clients=taking_part,
-            asked=client.wanted,
-            limit=self.options.chunks_per_request,
-        )
-        indices = self.waiting.take(count, now, client.index, others=ready > 1)
-        if not indices:
-            return []
-        self.touch_client(client)
-        orders: Orders = []
-        if not client.hand:
-            client.progress_at = now
-        for i in indices:
-            orders += self._assign(client, i, now)
-        client.wanted = 0
-        del self.askers[client.name]
-        chosen = tuple((int(chunks.ids[i]), int(chunks.attempt[i])) for i in indices)
-        return [*orders, e.Send(client.peer, m.Assign(chosen))]
-
-    def _assign(self, client: Client, i: int, now: float) -> Orders:
-        chunks, orders = self.chunks, Orders()
-        self.touch_row(i)
-        if not client.current:
-            client.current, client.room = self.run.next_transaction, self.options.transaction_size
-            client.transactions[client.current] = 0
-            self.run.next_transaction += 1
-            opened = e.TransactionOpened(client.current, client.index, now + self.offset)
-            orders.append(e.Persist(opened))
-        chunk, attempt, used = int(chunks.ids[i]), int(chunks.attempt[i]) + 1, int(chunks.used[i]) + 1
-        chunks.move(i, State.ASSIGNED, used)
-        chunks.attempt[i], chunks.client[i], chunks.fresh[i], chunks.retry_at[i] = attempt, client.index, False, 0.0
-        self.chunk_revision = self.revision
-        client.hand[chunk] = Hold(i, attempt, client.current, now)
-        client.transactions[client.current] += 1
-        step = e.Assigned(chunk, attempt, used, client.index, client.current, now + self.offset)
-        orders.append(e.Persist(step))
-        client.room -= 1
-        if not client.room:
-            client.current = 0
-        return orders
-
-    # ---- transactions
-
-    def _seal(self, client: Client, now: float) -> Orders:
-        """The client's transaction takes no more chunks."""
-        if not client.current:
-            return []
-        self.touch_client(client)
-        current, client.current = client.current, 0
-        return self._close_transaction(client, current, now)
-
-    def _seal_all(self, now: float) -> Orders:
-        return [order for client in self.clients.values() for order in self._seal(client, now)]
-
-    def _close_transaction(self, client: Client, number: int, now: float) -> Orders:
-        if number == client.current or client.transactions[number]:
-            return []
-        del client.transactions[number]
-        return [e.Persist(e.TransactionClosed(number, now + self.offset))]
-
-    def _settle_run(self, now: float) -> Orders:
-        """Notice that nothing is left to hand out, or nothing at all, or that there is again."""
-        run, counts = self.run, self.chunks.counts
-        orders: Orders = []
-        nothing_pending = counts[State.PENDING] == 0
-        if nothing_pending and not run.sealed:
-            orders += self._seal_all(now)
-        run.sealed = nothing_pending
-        finished = nothing_pending and not (counts[State.ASSIGNED] or counts[State.DELIVERED])
-        if finished != run.finished:
-            run.finished = finished
-            orders.append(e.Finished(finished))
-            if finished and self.options.end_when_finished:
-                orders += self._send_home()
-        return orders
-
-    def _send_home(self) -> Orders:
-        orders: Orders = []
-        for client in self.clients.values():
-            if client.ready and client.wanted:
-                orders.append(self._dismiss(client))
-        return orders
-
-    def _dismiss(self, client: Client) -> e.Order:
-        self.touch_client(client)
-        client.dismissed = True
-        client.wanted = 0
-        self.askers.pop(client.name, None)
-        self.recount_clients()
-        return e.Send(client.peer, m.NoMore())
 
     # ---- time
 
