@@ -1,15 +1,15 @@
 """Pictures of the console: the SVG that Textual exports, with a font that is there, and a PNG of it.
 
-``take`` makes the pictures of one session; ``main`` makes those of the documentation from a run directory.
+``take`` makes the pictures asked for of one session, ``take_all`` those of the documentation.
 """
 
-import asyncio
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import resvg_py
+from textual.pilot import Pilot
 
 from dgconsole.console.app import ConsoleApp
 from dgconsole.snapshot import SessionHandle
@@ -63,10 +63,10 @@ async def picture(handle: SessionHandle, shot: Shot, *, name: str = "fakedb") ->
         return with_fonts(app.export_screenshot(title="dgconsole"))
 
 
-async def settle(app: ConsoleApp, pilot: object) -> None:
+async def settle(app: ConsoleApp, pilot: Pilot[Any]) -> None:
     """Look at the session a few times, so that everything on the screen has its size and its content."""
     for _ in range(3):
-        await pilot.pause()  # type: ignore[attr-defined]
+        await pilot.pause()
         await app.tick()
 
 
@@ -93,6 +93,6 @@ SHOTS: tuple[Shot, ...] = (
 )
 
 
-def take_all(handle: SessionHandle, folder: Path) -> list[Path]:
+async def take_all(handle: SessionHandle, folder: Path) -> list[Path]:
     """The pictures of the documentation."""
-    return asyncio.run(take(handle, SHOTS, folder))
+    return await take(handle, SHOTS, folder)

@@ -272,10 +272,8 @@ class ConsoleApp(App[int | DgError]):
 
     def check_action(self, action: str, _: tuple[object, ...]) -> bool | None:
         """Keys that cannot act now are greyed, not hidden."""
-        if action in ("quit", "help", "theme", "command_palette") or not hasattr(self, f"action_{action}"):
-            return True
         feed = self.feed
-        if action not in _OWN:
+        if action not in _NEEDS_A_SESSION:
             return True
         if feed is None:
             return None
@@ -283,9 +281,7 @@ class ConsoleApp(App[int | DgError]):
             return True if feed.snapshot.counts.limbo else None
         if action == "retry_all":
             return True if feed.snapshot.counts.limbo or self._has_bad_clients() else None
-        if action in ("pause", "add_client", "stop_client", "drain"):
-            return None if feed.ended else True
-        return True
+        return None if feed.ended and action in _NEEDS_A_RUN else True
 
     def _has_bad_clients(self) -> bool:
         return self.feed is not None and any(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
@@ -500,14 +496,12 @@ class ConsoleApp(App[int | DgError]):
         return self.feed.snapshot.exit_status or 0
 
     async def action_quit(self) -> None:
-        if self.feed is None:
-            self.exit(quitting.INTERRUPTED)
-        elif self.feed.ended:
-            self.exit(self._status())
+        if self.feed is None or self.feed.ended:
+            self.leave(now=True)
         elif self._is_modal():
             return
         elif not self.feed.snapshot.counts.in_work:
-            self._leave(now=True)
+            self.leave(now=True)
         else:
             stopping = self.feed.snapshot.state is RunState.STOPPING
             question = quitting.question(self.feed.snapshot.counts.in_work, stopping=stopping)
@@ -519,14 +513,24 @@ class ConsoleApp(App[int | DgError]):
 
     def _quit_answered(self, answer: str | None) -> None:
         if answer:
-            self._leave(now=answer == "now")
+            self.leave(now=answer == "now")
 
-    def _leave(self, *, now: bool) -> None:
+    def leave(self, *, now: bool) -> None:
+        """End the session, after the chunks in hand or ``now``, and leave with its exit status once it has ended.
+
+        For `q`, and for whoever catches the signals.
+        """
         self._leaving = True
-        self.send(Quit(now))
+        if self.feed is None:
+            self.exit(quitting.INTERRUPTED)
+        elif self.feed.ended:
+            self.exit(self._status())
+        else:
+            self.send(Quit(now))
 
 
-_OWN = frozenset(binding.action.partition("(")[0] for binding in ConsoleApp.BINDINGS if isinstance(binding, Binding))
+_NEEDS_A_RUN = frozenset({"pause", "add_client", "stop_client", "drain"})
+_NEEDS_A_SESSION = _NEEDS_A_RUN | {"retry", "retry_all", "logs", "export", "go"}
 
 
 def _speaks_unicode() -> bool:

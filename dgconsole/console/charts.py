@@ -33,18 +33,17 @@ class Charts(Painted):
     @property
     def points(self) -> int:
         """How many points a line has room for."""
-        wide = self.size.width - self._beside
-        return max(wide, 0)
+        return max(self.size.width - (self.LABEL + self.VALUE if self._shared else 0), 0)
 
     @property
-    def _beside(self) -> int:
-        return self.LABEL + self.VALUE if self._lines < 2 else 0
+    def _shared(self) -> bool:
+        """Whether name, curve and value of a series stand on one line."""
+        return self.size.height < 6
 
     @property
     def _lines(self) -> int:
-        """Lines of curve for each series; 1 means label, curve and value share a line."""
-        each = self.size.height // max(len(self._series), 3)
-        return each - 1 if each > 2 else 1
+        """Lines of curve for each series."""
+        return 1 if self._shared else self.size.height // 3 - 1
 
     def show(self, series: tuple[Series, ...]) -> None:
         if series != self._series:
@@ -53,16 +52,16 @@ class Charts(Painted):
 
     def cells(self, y: int, width: int, /) -> list[Cell]:
         lines = self._lines
-        each = 1 if lines == 1 else lines + 1
+        each = 1 if self._shared else lines + 1
         which, line = divmod(y, each)
         if which >= len(self._series):
             return []
         series = self._series[which]
-        if lines == 1:
+        if self._shared:
             curve = "".join(self._block(series, k, 0, 1) for k in range(len(series.points)))
             return [
                 Cell(pad(series.name, self.LABEL), "dim"),
-                Cell(pad(curve, max(width - self._beside, 0)), series.tone),
+                Cell(pad(curve, max(width - self.LABEL - self.VALUE, 0)), series.tone),
                 Cell(pad(series.value, self.VALUE, right=True), "strong"),
             ]
         if line == 0:

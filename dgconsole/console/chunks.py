@@ -39,7 +39,7 @@ class Chunks(Pane):
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="chunks")
+        super().__init__("chunks")
         self._feed: Feed | None = None
         self._model: ChunkModel | None = None
         self._filter = Filter()
@@ -98,8 +98,7 @@ class Chunks(Pane):
         words = [Cell(f"  {self._filter.problem}" if self._filter.problem else "", "warm")]
         words += [Cell(f"  {text}", tone) for text, tone in ((counted, "dim"), (marks, "key")) if text]
         self.query_one("#filter-count", Lines).show_lines([[*words, Cell(" ")]])
-        panel = self.query_one("#chunk-panel")
-        panel.border_title = f"Chunks {self.signs.plain('─', '-')} {len(self._model):,}"
+        self.retitle("#chunk-panel", f"Chunks {self.signs.plain('─', '-')} {len(self._model):,}")
 
     async def _show_history(self) -> None:
         if self._open < 0 or self._feed is None or self._model is None:

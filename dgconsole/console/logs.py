@@ -33,7 +33,7 @@ class Logs(Pane):
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="logs")
+        super().__init__("logs")
         self._store = LogStore()
         self._feed: Feed | None = None
 
@@ -80,7 +80,7 @@ class Logs(Pane):
         title = f"Logs {self.signs.plain('─', '-')} {plural(len(store.shown), 'line')}"
         if store.lost:
             title += f", {store.lost:,} older in the run directory's logs"
-        self.query_one("#log-panel").border_title = title
+        self.retitle("#log-panel", title)
 
     def target(self) -> Target:
         source = self._store.view.source

@@ -11,7 +11,6 @@ from textual.widgets import Input
 from dgconsole.console.charts import Charts, Series
 from dgconsole.console.dialogs import Facts
 from dgconsole.console.logview import LogView
-from dgconsole.console.paint import title_of
 from dgconsole.console.pane import Pane, Target
 from dgconsole.console.table import LineTable
 from dgconsole.snapshot import Snapshot
@@ -46,7 +45,7 @@ class Overview(Pane):
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="overview")
+        super().__init__("overview")
         self._folded: frozenset[str] = frozenset()
         self._sort, self._reverse = "name", False
         self._wanted = ""
@@ -101,10 +100,10 @@ class Overview(Pane):
         self._arrange()
         if self.query_one("#small-sky").display:
             await self._show_sky(feed)
-        tails = [tail for tail in self.query(LogView) if tail.parent is not None and tail.is_on_screen]
-        if tails:
-            await feed.pull_logs(self._log, 500)
-            for tail in tails:
+        tails = [tail for tail in self.query(LogView) if tail.is_on_screen]
+        fresh = bool(tails) and await feed.pull_logs(self._log, 500)
+        for tail in tails:
+            if fresh or tail.virtual_size.height != len(self._log.shown):
                 tail.sync()
 
     def _show_clients(self, snapshot: Snapshot) -> None:
@@ -117,12 +116,11 @@ class Overview(Pane):
             wanted=self._wanted,
         )
         self._clients.show(rows, self._sort, reverse=self._reverse)
-        panel = self.query_one("#clients")
         hosts = len({host.name for host in snapshot.hosts} | {client.host for client in snapshot.clients})
         title = f"Clients ─ {len(snapshot.clients):,} on {plural(hosts, 'host')}" if hosts else "Clients"
         if self._wanted:
             title += f" ─ filter: {self._wanted}"
-        panel.border_title = title_of(title.replace("─", self.signs.plain("─", "-")))
+        self.retitle("#clients", title.replace("─", self.signs.plain("─", "-")))
         self._clients.say_empty("nothing matches the filter; escape clears it" if self._wanted else "no client yet")
 
     def _show_rates(self, feed: "Feed") -> None:
@@ -137,7 +135,7 @@ class Overview(Pane):
                 Series("bytes", f"{size(now.bytes)}/s", sizes, "soft"),
             )
         )
-        self.query_one("#rate").border_title = f"Rate {self.signs.plain('─', '-')} last {about(feed.rates.span())}"
+        self.retitle("#rate", f"Rate {self.signs.plain('─', '-')} last {about(feed.rates.span())}")
 
     async def _show_sky(self, feed: "Feed") -> None:
         from dgconsole.console.skymap import SkyCanvas
@@ -148,7 +146,9 @@ class Overview(Pane):
             return
         model = await feed.pull_chunks()
         panel.query_one(SkyCanvas).show(model, feed.chunks_version)
-        panel.border_title = f"Sky {self.signs.plain('─', '-')} targets only" if feed.snapshot.partial_sky else "Sky"
+        self.retitle(
+            "#small-sky", f"Sky {self.signs.plain('─', '-')} targets only" if feed.snapshot.partial_sky else "Sky"
+        )
 
     def on_resize(self, _: events.Resize) -> None:
         self._arrange()
@@ -169,7 +169,7 @@ class Overview(Pane):
             clients = min(max(rows, 8), height - 14)
             self._lay("-huge", clients, need, height - clients, sky=sky, beside=height - need - sky)
         else:
-            below = max(min(max(wants, 15 if height >= 34 else 10), height // 2), height - rows)
+            below = max(min(max(wants, 15 if height >= 34 else 8), height // 2), height - rows)
             sky = max(below - min(wants, 7), 0)
             sky = sky if sky >= 8 else 0
             rate = below if below < 22 else 14

@@ -6,7 +6,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from dgconsole.console.paint import BOLD, paint_of
+from dgconsole.console.paint import BOLD, paint_of, title_of
 from dgconsole.views.grid import Cell
 from dgconsole.views.signs import Signs
 from dgconsole.views.text import harmless
@@ -27,6 +27,10 @@ class Target(NamedTuple):
 class Pane(Vertical):
     """One of the five screens."""
 
+    def __init__(self, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._titles: dict[str, str] = {}
+
     @property
     def console(self) -> "ConsoleApp":
         """The application, with its own type."""
@@ -35,6 +39,12 @@ class Pane(Vertical):
     @property
     def signs(self) -> Signs:
         return self.console.signs
+
+    def retitle(self, panel: str, title: str) -> None:
+        """Give a panel another title; setting the same one again would paint all of it."""
+        if self._titles.get(panel) != title:
+            self._titles[panel] = title
+            self.query_one(panel).border_title = title_of(title)
 
     async def refresh_from(self, feed: "Feed") -> None:
         """Show what the feed holds; called a few times a second while the screen is visible."""

@@ -35,7 +35,7 @@ class Report(Pane):
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="report")
+        super().__init__("report")
         self._seen: tuple[int, float] = (-1, -_EVERY)
         self._report: ReportData | None = None
 
@@ -80,7 +80,7 @@ class Report(Pane):
             section = made.get(key)
             panel.display = section is not None
             if section is not None:
-                panel.border_title = section.title
+                self.retitle(f"#section-{key}", section.title)
                 panel.query_one(LineTable).show(section.rows)
         focused = self.app.focused
         if focused is None or self not in focused.ancestors:

@@ -34,7 +34,7 @@ class Sky(Pane):
     ]
 
     def __init__(self) -> None:
-        super().__init__(id="sky")
+        super().__init__("sky")
         self._feed: Feed | None = None
         self._model: ChunkModel | None = None
         self._here: list[int] = []
@@ -56,10 +56,9 @@ class Sky(Pane):
     async def refresh_from(self, feed: Feed) -> None:
         self._feed, self._model = feed, await feed.pull_chunks()
         self._canvas.show(self._model, feed.chunks_version)
-        frame = self.query_one("#sky-frame")
         dash = self.signs.plain("─", "-")
         part = f"{len(self._model):,} targets, a part of the sky" if feed.snapshot.partial_sky else "all of the sky"
-        frame.border_title = f"Sky {dash} {part}"
+        self.retitle("#sky-frame", f"Sky {dash} {part}")
         self._say()
 
     def on_sky_canvas_moved(self, _: SkyCanvas.Moved) -> None:

@@ -29,8 +29,8 @@ COLORS: tuple[str, ...] = (
     "tone-hot",
 )
 """Colours by what a pixel shows."""
-SIGNS = "   ·░▒▓█◆▶↻✗"
-ASCII_SIGNS = "   .-=oO=>~x"
+SIGNS = "   ·░▒▓✓◆▶↻✗"
+ASCII_SIGNS = "   .:oO+=>~x"
 
 
 class SkyCanvas(Widget):

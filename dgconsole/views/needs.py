@@ -29,7 +29,7 @@ class Need(NamedTuple):
 
 COLUMNS: tuple[Column, ...] = (
     Column("sign", "", 1),
-    Column("text", "", 20, grow=1),
+    Column("text", "", 36, grow=1),
     Column("key", "", 5, right=True),
     Column("mend", "", 13, rank=1),
 )

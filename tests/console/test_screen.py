@@ -1,17 +1,20 @@
 """What holds on every screen: sizes, hostile text, errors, planning, a million rows."""
 
 import asyncio
+import importlib.util
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dgconsole.console.app import ConsoleApp
 from dgconsole.console.table import LineTable
-from dgconsole.snapshot import Cause, ClientRow, ClientState, HostRow, LogLine, Notice, RunState
+from dgconsole.snapshot import Cause, ClientRow, ClientState, HostRow, LogLine, Notice, Quit, RunState
+from dgconsole.support.clock import ManualClock
 from dgconsole.support.errors import BugError, InputError, Problem
 from dgconsole.views.grid import FixedRows
 
@@ -301,3 +304,49 @@ def test_the_first_picture_loads_no_numpy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_an_old_picture_says_how_old_it_is(scene):
+    clock = ManualClock()
+    session = scene("running")
+
+    async def start():
+        return session
+
+    app = ConsoleApp(start, "fakedb", clock=clock, period=3600.0)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await app.tick()
+        session.fail = OSError("gone")
+        clock.advance(41.0)
+        await app.tick()
+        app._show_head()
+        await pilot.pause()
+        strips = app.screen._compositor.render_strips(app.size)
+        assert "running, last word 41 s ago" in "".join(segment.text for segment in strips[0])
+
+
+async def test_a_signal_leaves_like_q(scene, open_console):
+    async with open_console(scene("running")) as face:
+        face.app.leave(now=True)
+        await face.look()
+        assert face.session.commands == [Quit(True)]
+    assert face.app.return_value == 130
+
+
+async def test_pictures_have_their_text(scene, tmp_path, monkeypatch):
+    pytest.importorskip("resvg_py", reason="resvg-py makes the PNG")
+    path = Path(__file__).parents[2] / "tools" / "screenshots.py"
+    spec = importlib.util.spec_from_file_location("screenshots", path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "screenshots", module)
+    spec.loader.exec_module(module)
+    if not list(module.FONTS.glob("*.ttf")):
+        pytest.skip("no DejaVu fonts here: apt-get install fonts-dejavu-core")
+    svg, png = await module.take(scene("small"), [module.Shot("small", (80, 24))], tmp_path)
+    text = svg.read_text()
+    assert "Fira" not in text
+    assert "url(http" not in text
+    assert "DejaVu Sans Mono" in text
+    assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert len(png.read_bytes()) > 20_000
