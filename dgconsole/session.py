@@ -239,7 +239,7 @@ class Session:
             await asyncio.sleep(LOOK_EVERY)
             held = [text for reason, text in self._coordinator.pauses.items() if reason != "person"]
             if held or not self._somebody_works():
-                why = f"Ended, nobody is here to mend it: {held[0]}" if held else "Ended: no client is left."
+                why = "Ended, as nobody is here to mend it." if held else "Ended: no client is left."
                 await self._write_reports()
                 self._end(why)
 
@@ -342,8 +342,8 @@ class Session:
         return (self._stopped_at or self._clock.wall()) - self._coordinator.started
 
     def _verdict(self) -> str:
-        verdict = self._coordinator.verdict()
-        return f"{verdict} {self._end_reason}".strip() if self._end_reason else verdict
+        verdict = self._coordinator.verdict(ended=self._ended)
+        return f"{verdict.rstrip('.')}. {self._end_reason}" if self._end_reason else verdict
 
     def _exit_status(self) -> int | None:
         if not self._ended:

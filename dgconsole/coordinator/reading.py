@@ -170,11 +170,11 @@ class Reading:
             self._causes = (core.chunk_revision, causes(core.chunks, core.limbo, core.names))
         return self._causes[1]
 
-    def verdict(self) -> str:
-        """How the run ended, or stands, in one line."""
+    def verdict(self, *, ended: bool = False) -> str:
+        """How the run ended, or stands, in one line. ``ended``: nothing more is done, whatever is pending."""
         pauses = self._core.run.pauses
         reason = next((text for key, text in pauses.items() if key in _NOTICES and text), "")
-        return verdict(self.counts(), self.run_state, reason=reason)
+        return verdict(self.counts(), RunState.ENDED if ended else self.run_state, reason=reason)
 
     def _in_limbo(self, chunks: Iterable[int]) -> int:
         return len({self._core.chunks.index(chunk) for chunk in chunks} & self._core.limbo.keys())

@@ -242,6 +242,9 @@ class Project:
     def report(self) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO((self.run_dir / "report.csv").read_text())))
 
+    def console_log(self) -> str:
+        return (self.run_dir / "logs" / "console.log").read_text()
+
     def states(self) -> dict[int, str]:
         return {int(row["chunk_id"]): row["state"] for row in self.report()}
 

@@ -1,0 +1,150 @@
+"""Full disks and workdirs that can't be used: the run ends with words and its report, and goes on once it can."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHUNKS = [*range(39600, 39612)]
+TEXT = "39600:39611"
+"""Ten megabytes."""
+
+
+@pytest.fixture
+def mount(need_root: None, need: Callable[[bool, str], None]) -> Iterator[Callable[[Path, str], None]]:
+    """``mount(place, options)``: a small tmpfs; the same place again: with other options. Gone after the test."""
+    places: list[Path] = []
+
+    def make(place: Path, options: str) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        remount = "remount," if place in places else ""
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"{remount}{options}", "none", place])
+        need(done.returncode == 0, "needs the right to mount a tmpfs")
+        places.append(place)
+
+    yield make
+    for place in dict.fromkeys(places):
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["1500k", "5m"])
+def test_a_full_disk(project: Any, mount: Callable[[Path, str], None], size: str) -> None:
+    """Room for a bit of the run; then for all of it."""
+    project.run_dir = project.folder / "disk" / "run"
+    mount(project.run_dir.parent, f"size={size}")
+    ended = project.run(TEXT, "--run-dir", "disk/run")
+    assert ended.status == 1, ended
+    assert "Traceback" not in ended.err
+    assert "space left" in ended.err
+    assert re.search(r"of 12 chunks are made, \d+ not made\. Ended: no client is left\.", ended.out)
+    assert project.processes() == []
+    made = project.ledger.completed()
+    assert len(made) < len(CHUNKS)
+    mount(project.run_dir.parent, "size=100m")
+    ended = project.run(TEXT, "--run-dir", "disk/run")
+    assert ended.status == 0, ended
+    project.assert_whole(CHUNKS)
+    for chunk in made:
+        assert [outcome for _, outcome in project.ledger.attempts(chunk)].count("completed") == 1
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_to_the_last_byte(project: Any, gates: Any, mount: Callable[[Path, str], None]) -> None:
+    """Not even the ledger can be written any more, nor the report."""
+    project.run_dir = project.folder / "disk" / "run"
+    mount(project.run_dir.parent, "size=40m")
+    gates.shut(39605)
+    console = project.begin(TEXT, "--run-dir", "disk/run")
+    gates.reached(39605)
+    ballast = project.run_dir.parent / "ballast"
+    fill(ballast)
+    gates.open()
+    ended = console.end()
+    assert ended.status == 1, ended
+    assert "Traceback" not in ended.err
+    assert "of 12 chunks are made" in ended.out
+    assert project.processes() == []
+    project.ledger.assert_sound()
+    ballast.unlink()
+    ended = project.run(TEXT, "--run-dir", "disk/run")
+    assert ended.status == 0, ended
+    project.assert_whole(CHUNKS)
+
+
+def fill(path: Path) -> None:
+    """A file that takes all that is left of its disk."""
+    with path.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+
+
+def test_no_room_for_a_run_directory(project: Any, mount: Callable[[Path, str], None]) -> None:
+    mount(project.folder / "disk", "size=20k")
+    ended = project.run(TEXT, "--run-dir", "disk/run")
+    assert ended.status == 2, ended
+    (line,) = ended.err.splitlines()
+    assert "disk/run" in line
+    assert "No space left on device" in line
+    assert project.processes() == []
+    assert not (project.folder / "disk" / "run" / "plan" / "plan.json").exists()
+
+
+def test_a_read_only_place_for_the_run_directory(project: Any, mount: Callable[[Path, str], None]) -> None:
+    mount(project.folder / "disk", "size=1m,ro")
+    ended = project.run(TEXT, "--run-dir", "disk/run")
+    assert ended.status == 2, ended
+    (line,) = ended.err.splitlines()
+    assert "disk/run" in line
+    assert "Read-only file system" in line
+
+
+@pytest.mark.slow
+def test_workdirs_that_cannot_be_written(project: Any, mount: Callable[[Path, str], None]) -> None:
+    """No client can work: the run ends by itself, with the report."""
+    mount(project.folder / "w", "size=1m,ro")
+    project.write("hosts.yml", "hosts: {here: {clients: 2, workdir: w}}\n")
+    ended = project.run(TEXT)
+    assert ended.status == 1, ended
+    assert "Read-only file system" in ended.out + ended.err + project.console_log()
+    assert "no client is left" in ended.out
+    assert "Traceback" not in ended.err
+    assert project.states() == dict.fromkeys(CHUNKS, "pending")
+    assert project.processes() == []
+
+
+@pytest.mark.slow
+def test_one_workdir_too_small(project: Any, mount: Callable[[Path, str], None]) -> None:
+    """That client gives up; the others make the chunks."""
+    mount(project.folder / "w", "size=64k")
+    project.write("hosts.yml", "hosts:\n  bad: {workdir: w, clients: 1}\n  good: {clients: 1}\n")
+    ended = project.run(TEXT)
+    assert ended.status == 0, ended
+    project.assert_whole(CHUNKS)
+    assert {row["host"] for row in project.report()} == {"good"}
+    assert "space left" in (project.run_dir / "logs" / "bad-1.log").read_text()
+
+
+@pytest.mark.slow
+def test_a_workdir_taken_away_in_mid_run(project: Any, gates: Any) -> None:
+    """Its client gives up when it sees; the run ends when nobody is left, and goes on when told to."""
+    project.write("hosts.yml", "hosts: {here: {clients: 1, workdir: w}}\n")
+    gates.shut(39605)
+    console = project.begin(TEXT)
+    gates.reached(39605)
+    shutil.move(project.folder / "w", project.folder / "gone")
+    gates.open()
+    ended = console.end()
+    assert ended.status == 1, ended
+    assert "gone" in ended.out + ended.err + project.console_log()
+    assert len(project.report()) == len(CHUNKS)
+    assert project.run(TEXT).status == 0
+    project.assert_whole(CHUNKS)
