@@ -149,8 +149,10 @@ class Attempts(HandingOut):
 
     @staticmethod
     def _out_of_hand(client: Client, chunk: int, now: float) -> None:
+        first = next(iter(client.hand)) == chunk
         del client.hand[chunk]
-        client.begin_next(now)
+        if first:
+            client.begin_next(now)
         client.progress_at = now
         if client.chunk == chunk:
             client.chunk, client.stage, client.fraction = -1, "", 0.0

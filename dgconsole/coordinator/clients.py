@@ -113,7 +113,7 @@ class Client:
         return next(iter(self.hand), -1)
 
     def begin_next(self, now: float) -> None:
-        """A chunk has left the hand: the turn of the first that is left begins now."""
+        """The first chunk has left the hand: the turn of the one after it begins now."""
         for chunk, hold in self.hand.items():
             self.hand[chunk] = structs.replace(hold, since=max(hold.since, now))
             return

@@ -63,6 +63,7 @@ class Committer:
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._news = asyncio.Event()
         self._closing = False
+        self._abandoned = False
 
     def put(self, event: e.Event) -> None:
         """Have the event handled with the next batch."""
@@ -72,7 +73,7 @@ class Committer:
 
     async def settled(self) -> None:
         """Return when all that was put so far has been handled and is on disk, or could not be written."""
-        if self._handled < self._put:
+        if self._handled < self._put and not self._abandoned:
             future = asyncio.get_running_loop().create_future()
             self._waiting.append((self._put, future))
             await future
@@ -81,6 +82,13 @@ class Committer:
         """Have ``run`` end once the inbox is empty."""
         self._closing = True
         self._news.set()
+
+    def abandon(self) -> None:
+        """``run`` has ended by an error: nobody waits any longer."""
+        self._abandoned = True
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_result(None)
 
     async def run(self) -> None:
         """Until ``close``. BugError of the core or the ledger ends it: nothing more is handed out or told."""

@@ -31,7 +31,7 @@ _INSERT = {
     e.Assigned: "INSERT INTO attempts (chunk, attempt, client, transaction_id, started) VALUES (?, ?, ?, ?, ?)",
 }
 _CLOSE_ATTEMPT = """
-    UPDATE attempts SET ended = ?, outcome = ?, fault = ?, stage = ?, error = ?,
+    UPDATE attempts SET started = ?, ended = ?, outcome = ?, fault = ?, stage = ?, error = ?,
     rows = ?, overlap_rows = ?, bytes = ?, figures = ?
     WHERE chunk = ? AND attempt = ? AND client = ? AND ended IS NULL"""
 _CLOSE_TRANSACTION = "UPDATE transactions SET ended = ? WHERE id = ? AND ended IS NULL"
@@ -84,6 +84,8 @@ def create(path: Path, ids: NDArray[np.int32]) -> None:
         aside.rename(path)
         _fsync(path.parent)
     except (sqlite3.Error, OSError) as error:
+        for leftover in (aside, *_companions(aside)):
+            leftover.unlink(missing_ok=True)
         raise InputError(Problem(f"cannot be made: {error}", file=str(path))) from error
 
 
@@ -286,7 +288,7 @@ def _assigned_row(step: e.Assigned) -> tuple[Any, ...]:
 def _ended_row(step: e.Ended) -> tuple[Any, ...]:
     rows, overlap_rows, size = sums(step.figures)
     figures = msgspec.json.encode(step.figures).decode() if step.figures else ""
-    told = (step.at, step.outcome, step.fault, step.stage, step.error)
+    told = (step.started, step.at, step.outcome, step.fault, step.stage, step.error)
     return (*told, rows, overlap_rows, size, figures, step.chunk, step.attempt, step.client)
 
 
@@ -306,6 +308,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _damaged(path: Path, what: object) -> InputError:
+    if isinstance(what, sqlite3.OperationalError):  # no space, no right, locked
+        return InputError(Problem(f"cannot be used: {what}", file=str(path)))
     return InputError(Problem(f"cannot be read ({what}); start again in another --run-dir", file=str(path)))
 
 

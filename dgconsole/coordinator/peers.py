@@ -13,6 +13,8 @@ from dgconsole.wire.session import WireSession
 PIECE = 524_288
 """Longest piece of a file, in bytes, in one message."""
 
+_PARTING = 5.0
+"""Seconds that a client has to read what it was sent last."""
 _BACKLOG = 256
 """So many messages may wait for the core before the connection is not read from."""
 _UNREAD = 8 << 20
@@ -138,6 +140,7 @@ class Peer(asyncio.Protocol):
         self._how = self._how or how or "closed"
         if self._transport:
             self._transport.close()
+            asyncio.get_running_loop().call_later(_PARTING, self.abort)
 
     def abort(self) -> None:
         """Close the connection at once."""

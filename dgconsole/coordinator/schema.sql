@@ -26,6 +26,7 @@ CREATE TABLE transactions (
     ended   REAL
 ) STRICT;
 
+-- started: when the chunk was handed out, and once ended: when its client came to it.
 -- outcome: completed, failed, lost (nobody is to blame) or returned (given back; uses up no attempt).
 -- figures: JSON [[[table, rows, overlap rows, bytes, {stage: seconds}], ...], {stage: seconds}]
 CREATE TABLE attempts (

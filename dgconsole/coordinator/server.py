@@ -151,6 +151,7 @@ class Coordinator(Reading):
         self._log("console", "error", "\n".join((f"a fault of this program: {error}", *story)))
         for peer in list(self._peers.values()):
             peer.abort()
+        self._committer.abandon()
         self.finished.set()
         self.stopped.set()
 
@@ -393,7 +394,11 @@ def _load(path: Path, targets: NDArray[np.int32], options: Options, clock: Clock
     if not path.exists():
         ledgers.create(path, targets)
     ledger = Ledger(path)
-    kept = ledger.start(targets, clock.wall())
+    try:
+        kept = ledger.start(targets, clock.wall())
+    except InputError:
+        ledger.close()
+        raise
     tally = Tally()
     for ended in ledger.ended():
         tally.add(ended, *kept.names[ended.client])

@@ -217,15 +217,21 @@ class Running:
         return await (await self.stranger()).join(self.token, name, host)
 
     closed: bool = False
+    run_dir_closed: bool = False
 
     async def close(self) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        await self.coordinator.close()
+        await self.close_coordinator()
         for client in self.sockets:
             await client.close()
-        self.run_dir.close()
+        self.sockets.clear()
+        if not self.run_dir_closed:
+            self.run_dir_closed = True
+            self.run_dir.close()
+
+    async def close_coordinator(self) -> None:
+        if not self.closed:
+            self.closed = True
+            await self.coordinator.close()
 
 
 Start = Callable[..., Any]
@@ -264,6 +270,11 @@ class Item:
     kind: str
     name: str
     data: bytes
+
+
+@pytest.fixture
+def item() -> type[Item]:
+    return Item
 
 
 @pytest.fixture

@@ -326,6 +326,18 @@ def test_progress_keeps_a_slow_client_alive(bench: Any) -> None:
     assert b.core.clients["here-1"].state is ClientState.IDLE
 
 
+def test_seconds_are_those_of_work_not_of_waiting_in_the_hand(bench: Any) -> None:
+    b = bench(8, chunks_per_request=3)
+    b.join(1)
+    first, second, third = b.ask(1, 3)
+    seconds = []
+    for pair in (first, second, third):
+        b.now += 2.0
+        b.complete(1, *pair)
+        seconds += [step.at - step.started for step in b.persisted(e.Ended)]
+    assert seconds == [2.0, 2.0, 2.0]
+
+
 # ---- pauses
 
 

@@ -374,3 +374,29 @@ async def test_the_token_is_never_logged(start: Any) -> None:
     run = await start()
     await run.client()
     assert not any(run.token in text for _, _, text in run.log)
+
+
+async def test_a_client_that_does_not_read_its_files_is_let_go(start: Any, fast: Any, item: Any) -> None:
+    big = [item("pregenerated", "visits.csv", b"v" * 20_000_000)]
+    run = await start([1], options=msgspec.structs.replace(fast, lease=0.1), bundle=big)
+    deaf = await run.stranger()
+    deaf.reader._transport.pause_reading()
+    await deaf.say(m.Hello(run.token, m.PROTOCOL, __version__, "here-1", "here", 1))
+    await run.until(lambda: [row.state for row in run.coordinator.clients()] == [ClientState.LOST])
+    await run.close_coordinator()
+    assert run.coordinator.stopped.is_set()
+    deaf.cut()
+
+
+async def test_commands_after_a_fault_of_our_own_return(start: Any) -> None:
+    run = await start()
+    client = await run.client()
+
+    def wrong(steps: object) -> str:
+        raise BugError("odd")
+
+    run.coordinator._ledger.commit = wrong
+    await client.say(m.Ask(1))
+    await run.coordinator.stopped.wait()
+    await run.coordinator.pause()
+    assert await run.coordinator.retry_all() == 0
