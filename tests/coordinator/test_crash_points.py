@@ -106,7 +106,7 @@ def lengths() -> Iterator[int]:
     yield from range(75)
 
 
-@pytest.mark.parametrize("first", lengths())
+@pytest.mark.parametrize("first", list(lengths()))
 def test_a_crash_at_any_point_and_at_any_point_of_the_next_session(memory: Path, first: int) -> None:
     for second in (1, 4, 9, 25, 1000):
         folder = memory / str(second)
