@@ -18,7 +18,7 @@ from dgconsole.partition.names import attempt_name, chunk_file
 from dgconsole.partition.text import spell, spell_series
 from dgconsole.settings.structs import PartitionerConfig
 from dgconsole.sky.overlap import Overlap
-from dgconsole.sky.tiling import PositionError, Tiling
+from dgconsole.sky.tiling import Cells, PositionError, Tiling
 from dgconsole.support.batch import Batch, Block
 from dgconsole.support.errors import ChunkError, Fault
 
@@ -98,16 +98,10 @@ class ChunkTableWriter:
             raise ChunkError(Fault.PARTITION, f"{self.config.table}: {found} columns made, its .cfg names {wanted}")
         if len(batch.ra) != batch.length:
             raise ChunkError(Fault.PARTITION, f"{self.config.table}: its rows have no place in the sky")
-        try:
-            cells = self.tiling.locate(batch.ra, batch.dec)
-        except PositionError as error:
-            raise ChunkError(Fault.GENERATE, f"{self.config.table}: {error.reason}") from error
-        own = np.flatnonzero(cells.chunk == self.chunk)
-        self._append(self.home_file, batch, own, cells.sub_chunk[own])
-        if self.overlap is not None:
-            copies = self.overlap.copies(batch.ra, batch.dec, cells)
-            here = np.flatnonzero(copies.chunk == self.chunk)
-            self._append(self.overlap_file, batch, copies.row[here], copies.sub_chunk[here])
+        if self.overlap is None:
+            self._write_homes(batch)
+        else:
+            self._write_with_copies(batch, self.overlap)
 
     def close(self) -> WrittenTable:
         """Make the files safe on the disk and close them."""
@@ -119,11 +113,35 @@ class ChunkTableWriter:
         self.home_file.remove()
         self.overlap_file.remove()
 
-    def _append(self, file: "_File", batch: Batch, rows: NDArray[np.int64], sub_chunks: NDArray[np.int32]) -> None:
-        if not len(rows):
-            return
-        all_in_order = len(rows) == batch.length and not file.overlap
-        file.append(self._frame(batch if all_in_order else batch.take(rows), sub_chunks), self.config)
+    def _write_homes(self, batch: Batch) -> None:
+        """Children follow each other at their director's place: what is equal to the row before is in its cell."""
+        starts = _changes(batch.ra, batch.dec)
+        cells = self._locate(batch.ra[starts], batch.dec[starts])
+        counts = np.diff(starts, append=batch.length)
+        own = cells.chunk == self.chunk
+        rows = np.flatnonzero(np.repeat(own, counts)) if not own.all() else None
+        self._append(self.home_file, batch, rows, np.repeat(cells.sub_chunk[own], counts[own]))
+
+    def _write_with_copies(self, batch: Batch, overlap: Overlap) -> None:
+        cells = self._locate(batch.ra, batch.dec)
+        own = cells.chunk == self.chunk
+        self._append(self.home_file, batch, None if own.all() else np.flatnonzero(own), cells.sub_chunk[own])
+        copies = overlap.copies(batch.ra, batch.dec, cells)
+        here = copies.chunk == self.chunk
+        self._append(self.overlap_file, batch, copies.row[here], copies.sub_chunk[here])
+
+    def _locate(self, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> Cells:
+        try:
+            return self.tiling.locate(ra, dec)
+        except PositionError as error:
+            raise ChunkError(Fault.GENERATE, f"{self.config.table}: {error.reason}") from error
+
+    def _append(
+        self, file: "_File", batch: Batch, rows: NDArray[np.int64] | None, sub_chunks: NDArray[np.int32]
+    ) -> None:
+        """Write these rows of the batch, or all of them in their order for None."""
+        if len(sub_chunks):
+            file.append(self._frame(batch if rows is None else batch.take(rows), sub_chunks), self.config)
 
     def _frame(self, batch: Batch, sub_chunks: NDArray[np.int32]) -> "pl.DataFrame":
         import polars as pl
@@ -215,6 +233,14 @@ def disk_error(path: Path, error: OSError) -> ChunkError:
     fault = Fault.DISK if number in DISK else Fault.WORKDIR if number in WORKDIR else Fault.PARTITION
     reason = os.strerror(number) if number is not None else str(error)
     return ChunkError(fault, f"{path} cannot be written: {reason}")
+
+
+def _changes(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The rows, ascending, whose place differs from that of the row before; the first row is one."""
+    changed = np.ones(len(ra), np.bool_)
+    np.not_equal(ra[1:], ra[:-1], out=changed[1:])
+    changed[1:] |= dec[1:] != dec[:-1]
+    return np.flatnonzero(changed)
 
 
 @lru_cache(maxsize=32)

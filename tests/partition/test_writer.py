@@ -128,16 +128,17 @@ def test_streamed_children_equal_those_made_by_their_directors_index(
     write_csv(directors, folder / "Object.csv")
     made_by_dgpartition(folder / "Object", director(MYSQL), folder / "Object.csv", chunk)
     rng = np.random.default_rng(seed)
-    of = rng.integers(0, directors.length, 500)
+    # Runs of one director's rows, some long, some of a single row, as they come and cut between batches.
+    of = np.repeat(rng.integers(0, directors.length, 200), rng.integers(1, 6, 200))
     children = Batch(
         ("objectId", "visit", "flux"),
         (
-            Block(("objectId", "visit"), np.stack([directors.column("id")[of], rng.integers(0, 99, 500)])),
-            Block(("flux",), rng.random((1, 500))),
+            Block(("objectId", "visit"), np.stack([directors.column("id")[of], rng.integers(0, 99, len(of))])),
+            Block(("flux",), rng.random((1, len(of)))),
         ),
         directors.ra[of],
         directors.dec[of],
-        500,
+        len(of),
     )
     cfg = (
         '{"part": {"num-stripes": 18, "num-sub-stripes": 10, "id": "oid", "chunk": "chunkId"}, '
@@ -145,7 +146,8 @@ def test_streamed_children_equal_those_made_by_their_directors_index(
         f'"out": {{"csv": {{{MYSQL}, "field": ["oid", "v", "f", "chunkId"]}}}}}}'
     )
     writer = ChunkTableWriter(load(cfg, "Child.cfg"), TILING, chunk, folder, 1)
-    writer.write(children)
+    for rows in np.array_split(np.arange(len(of)), 3):
+        writer.write(children.take(rows))
     write_csv(children, folder / "Child.csv")
     index = f"--part.id-url=file://{folder / 'Object' / 'out' / 'chunk_object_index.txt'}"
     made = made_by_dgpartition(folder / "Child", cfg, folder / "Child.csv", chunk, index)
@@ -169,6 +171,31 @@ def test_files_come_with_their_first_row_under_the_attempts_name(tmp_path: Path,
     assert file.path == tmp_path / "chunk_324.txt.attempt-7"
     assert (file.name, file.rows, file.overlap) == ("chunk_324.txt", 50, False)
     assert split_attempt(file.path.name) == ("chunk_324.txt", 7)
+
+
+def test_each_child_is_in_the_cell_of_its_own_place(tmp_path: Path) -> None:
+    """Places that change from row to row, only in declination, only by the sign of zero, and not at all."""
+    sub_chunks = TILING.sub_chunk_ids(324)
+    boxes = [TILING.sub_chunk_box(324, int(sub_chunk)) for sub_chunk in sub_chunks]
+    middle = [(0.5 * (box.ra_min + box.ra_max), 0.5 * (box.dec_min + box.dec_max)) for box in boxes]
+    below, above = middle[0], (middle[0][0], middle[-1][1])
+    outside = (middle[0][0] + 180.0, middle[0][1])
+    zero, minus_zero = (middle[0][0], 0.0), (middle[0][0], -0.0)
+    places = [below, above, below, below, outside, below, zero, minus_zero, outside, outside, *middle]
+    ra, dec = (np.array(axis) for axis in zip(*places, strict=True))
+    numbers = np.arange(len(places))
+    child = Batch(("n",), (Block(("n",), numbers[None, :]),), ra, dec, len(places))
+    cfg = (
+        '{"part": {"num-stripes": 18, "num-sub-stripes": 10, "id": "n", "chunk": "c"}, '
+        f'"in": {{"csv": {{"field": ["n"]}}}}, "out": {{"csv": {{{MYSQL}, "field": ["n", "c", "subChunkId"]}}}}}}'
+    )
+    writer = ChunkTableWriter(load(cfg, "Child.cfg"), TILING, 324, tmp_path, 1)
+    writer.write(child)
+    (file,) = writer.close().files
+    cells = TILING.locate(ra, dec)
+    expected = [f"{n}\t324\t{cells.sub_chunk[n]}" for n in numbers if cells.chunk[n] == 324]
+    assert file.path.read_text().splitlines() == expected
+    assert 0 < len(expected) < len(places)
 
 
 def test_no_rows_no_file(tmp_path: Path, home: Batch) -> None:
