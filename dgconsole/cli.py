@@ -152,11 +152,13 @@ async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Na
     from rich.console import Console
 
     from dgconsole.headless import run_headless
+    from dgconsole.support.outlet import outlet
 
     session = await _open(hosts, config, given, headless=True)
     try:
         with _ending_signals(lambda _: session.end_now()):
-            return await run_headless(session, Console(stderr=True), Console())
+            said, printed = Console(file=outlet(sys.stderr), stderr=True), Console(file=outlet(sys.stdout))
+            return await run_headless(session, said, printed)
     finally:
         await session.close()
 

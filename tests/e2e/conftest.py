@@ -51,21 +51,13 @@ class Ended(NamedTuple):
 class Running:
     """A process that goes on, its output in files."""
 
-    def __init__(
-        self, argv: Sequence[str], folder: Path, logs: Path, env: dict[str, str], stdout: int | None = None
-    ) -> None:
+    def __init__(self, argv: Sequence[str], folder: Path, logs: Path, env: dict[str, str]) -> None:
         logs.mkdir(exist_ok=True)
         name = uuid.uuid4().hex[:8]
         self._out, self._err = logs / f"{name}.out", logs / f"{name}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                argv,
-                cwd=folder,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=out if stdout is None else stdout,
-                stderr=err,
-                start_new_session=True,
+                argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
             )
         self.pid = self.process.pid
 
@@ -165,12 +157,16 @@ class Project:
 
     # ---- its processes
 
-    def start(
-        self, name: str, *options: str, env: dict[str, str] | None = None, stdout: int | None = None
-    ) -> Running:
-        marked = {**os.environ, MARK: self.mark, **(env or {})}
-        argv = [*command(name), *options]
-        self._started.append(Running(argv, self.folder, self.folder.parent / "said", marked, stdout))
+    def start(self, name: str, *options: str, env: dict[str, str] | None = None) -> Running:
+        """One of the commands, in the project's folder."""
+        return self._start([*command(name), *options], env or {})
+
+    def shell(self, line: str) -> Running:
+        return self._start(["bash", "-c", line], {})
+
+    def _start(self, argv: Sequence[str], env: dict[str, str]) -> Running:
+        marked = {**os.environ, MARK: self.mark, **env}
+        self._started.append(Running(argv, self.folder, self.folder.parent / "said", marked))
         return self._started[-1]
 
     def close(self) -> None:
@@ -180,11 +176,13 @@ class Project:
         for running in self._started:
             running.process.wait()
 
-    def begin(self, chunks: str | None, *options: str, stdout: int | None = None) -> Running:
-        """The console without a screen, in the project's folder; ``chunks`` None: those of serverCfg.yml."""
+    def headless(self, chunks: str | None, *options: str) -> list[str]:
+        """The console without a screen; ``chunks`` None: those of serverCfg.yml."""
         chosen = () if chunks is None else ("--chunks", chunks)
-        given = ("--headless", "--run-dir", "run", *chosen, *options)
-        return self.start("dgconsole", "hosts.yml", *given, stdout=stdout)
+        return [*command("dgconsole"), "hosts.yml", "--headless", "--run-dir", "run", *chosen, *options]
+
+    def begin(self, chunks: str | None, *options: str) -> Running:
+        return self._start(self.headless(chunks, *options), {})
 
     def run(self, chunks: str | None, *options: str) -> Ended:
         return self.begin(chunks, *options).end()

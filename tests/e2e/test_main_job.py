@@ -1,6 +1,6 @@
 """The main job without a screen: chunk files, report, statuses, and nothing left behind."""
 
-import os
+import shlex
 import stat
 from pathlib import Path
 from typing import Any
@@ -114,12 +114,15 @@ def test_a_path_too_long_for_a_socket(project: Any) -> None:
     project.assert_whole([57701])
 
 
-def test_standard_output_that_nobody_reads(project: Any) -> None:
-    """``dgconsole ... | head -0``: the run goes on and its status is its own."""
-    read, write = os.pipe()
-    os.close(read)
-    console = project.begin("57701", stdout=write)
-    os.close(write)
-    ended = console.end()
-    project.assert_whole([57701])
+@pytest.mark.parametrize("which", ["stdout", "stderr"])
+@pytest.mark.parametrize("kind", ["full", "unread", "closed"])
+def test_output_that_goes_nowhere(project: Any, which: str, kind: str) -> None:
+    """``> /dev/full``, ``| head -0``, ``>&-``: the run goes on and its status is its own."""
+    redirection = {"full": "> /dev/full", "unread": "> >(:)", "closed": ">&-"}[kind]
+    line = f"exec {shlex.join(project.headless('0,57701'))} {1 if which == 'stdout' else 2}{redirection}"
+    ended = project.shell(line).end()
+    assert ended.status == 0, ended
+    project.assert_whole([0, 57701])
     assert "Traceback" not in ended.err
+    assert "Exception" not in ended.err
+    assert ("Complete" in ended.out) is (which == "stderr")
