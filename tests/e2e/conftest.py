@@ -164,9 +164,13 @@ class Project:
     def shell(self, line: str) -> Running:
         return self._start(["bash", "-c", line], {})
 
+    def environment(self) -> dict[str, str]:
+        """By which its processes are known."""
+        return {**os.environ, MARK: self.mark}
+
     def _start(self, argv: Sequence[str], env: dict[str, str]) -> Running:
-        marked = {**os.environ, MARK: self.mark, **env}
-        self._started.append(Running(argv, self.folder, self.folder.parent / "said", marked))
+        environment = self.environment() | env
+        self._started.append(Running(argv, self.folder, self.folder.parent / "said", environment))
         return self._started[-1]
 
     def close(self) -> None:

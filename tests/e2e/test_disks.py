@@ -76,6 +76,39 @@ def test_a_disk_that_fills_up_to_the_last_byte(project: Any, gates: Any, mount: 
     project.assert_whole(CHUNKS)
 
 
+@pytest.mark.slow
+def test_a_ledger_that_cannot_be_written(
+    project: Any, gates: Any, mount: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    """The chunks go to another disk, which has room: nothing is handed out that is not in the books."""
+    project.run_dir = project.folder / "disk" / "run"
+    project.write("hosts.yml", "hosts: {here: {clients: 2, workdir: w}}\n")
+    mount(project.run_dir.parent, "size=8m")
+    (tmp_path / "big").mkdir()
+    project.run_dir.mkdir()
+    (project.run_dir / "chunks").symlink_to(tmp_path / "big")
+    gates.shut(39605)
+    console = project.begin(TEXT, "--run-dir", "disk/run", "--chunks-per-request", "1")
+    gates.reached(39605)
+    ballast = project.run_dir.parent / "ballast"
+    fill(ballast)
+    gates.open()
+    ended = console.end()
+    assert ended.status == 1, ended
+    assert "Traceback" not in ended.err
+    assert "The ledger cannot be written, handing out is paused: " in ended.err
+    assert "report.csv: cannot be written: No space left on device" in ended.err
+    assert project.processes() == []
+    project.ledger.assert_sound()
+    made = project.ledger.completed()
+    ballast.unlink()
+    ended = project.run(TEXT, "--run-dir", "disk/run")
+    assert ended.status == 0, ended
+    project.assert_whole(CHUNKS)
+    for chunk in made:
+        assert [outcome for _, outcome in project.ledger.attempts(chunk)].count("completed") == 1
+
+
 def fill(path: Path) -> None:
     """A file that takes all that is left of its disk."""
     with path.open("wb", buffering=0) as file:
