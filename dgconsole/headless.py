@@ -12,7 +12,7 @@ from rich.text import Text
 from dgconsole.snapshot import Report, RunState, SessionHandle, Snapshot
 from dgconsole.views.grid import Cell
 from dgconsole.views.head import bar, head, plain_line
-from dgconsole.views.needs import Need, needs
+from dgconsole.views.needs import CALM, Need, needs
 from dgconsole.views.rates import Rates
 from dgconsole.views.report import Section, facts, sections, verdict
 from dgconsole.views.signs import Signs
@@ -118,7 +118,11 @@ class _Told:
         self._told: set[tuple[str, str]] = set()
 
     def news(self, snapshot: Snapshot) -> list[Need]:
-        fresh = [need for need in needs(snapshot) if (need.kind, need.target or need.text) not in self._told]
+        fresh = [
+            need
+            for need in needs(snapshot)
+            if need != CALM and (need.kind, need.target or need.text) not in self._told
+        ]
         self._told.update((need.kind, need.target or need.text) for need in fresh)
         return fresh
 

@@ -1,29 +1,49 @@
-"""Pictures of the console: the SVG that Textual exports, with a font that is there, and a PNG of it.
+"""Makes the pictures in screenshots/ from a real run of the shipped catalog: ``python tools/screenshots.py``.
 
-``take`` makes the pictures asked for of one session, ``take_all`` those of the documentation.
+Each is the SVG that Textual exports, with a font that is there, and a PNG of it.
 """
 
+import asyncio
+import os
 import re
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import resvg_py
 from textual.pilot import Pilot
 
 from dgconsole.console.app import ConsoleApp
+from dgconsole.session import Session, SessionOptions
+from dgconsole.settings.hosts import load_hosts
 from dgconsole.snapshot import SessionHandle
+from dgconsole.support.errors import DgError
 
+ROOT = Path(__file__).resolve().parents[1]
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
 FAMILY = "DejaVu Sans Mono"
 
 
 class Shot(NamedTuple):
-    """One picture: its name, the size in cells, the keys pressed before."""
+    """One picture: its name, the keys pressed before, the size in cells, and the share of chunks done by then."""
 
     name: str
-    size: tuple[int, int] = (120, 40)
     keys: Sequence[str] = ()
+    size: tuple[int, int] = (120, 40)
+    done: float = 0.0
+
+
+SHOTS: tuple[Shot, ...] = (
+    Shot("overview", done=0.4),
+    Shot("sky", ("2",)),
+    Shot("logs", ("4",)),
+    Shot("small-terminal", ("1",), (80, 24)),
+    Shot("chunks", ("3", "enter")),
+    Shot("light-theme", ("1", "t")),
+    Shot("report", ("t", "5"), done=1.0),
+)
 
 
 def with_fonts(svg: str) -> str:
@@ -39,60 +59,74 @@ def to_png(svg: str) -> bytes:
         raise SystemExit(f"{FONTS}: no fonts there; install fonts-dejavu-core")
     return bytes(
         resvg_py.svg_to_bytes(
-            svg_string=svg,
-            font_files=fonts,
-            skip_system_fonts=True,
-            monospace_family=FAMILY,
-            font_family=FAMILY,
+            svg_string=svg, font_files=fonts, skip_system_fonts=True, monospace_family=FAMILY, font_family=FAMILY
         )
     )
 
 
-async def picture(handle: SessionHandle, shot: Shot, *, name: str = "fakedb") -> str:
-    """The SVG of one picture of the console on a session."""
+async def take(handle: SessionHandle, shots: Sequence[Shot], folder: Path, *, period: float = 0.25) -> list[Path]:
+    """Write ``<name>.svg`` and ``<name>.png`` for each shot of one console on a session; the paths written."""
 
     async def start() -> SessionHandle:
         return handle
 
-    app = ConsoleApp(start, name, period=3600.0)
-    async with app.run_test(size=shot.size) as pilot:
-        await settle(app, pilot)
-        for key in shot.keys:
-            await pilot.press(key)
-            await settle(app, pilot)
-        return with_fonts(app.export_screenshot(title="dgconsole"))
-
-
-async def settle(app: ConsoleApp, pilot: Pilot[Any]) -> None:
-    """Look at the session a few times, so that everything on the screen has its size and its content."""
-    for _ in range(3):
-        await pilot.pause()
-        await app.tick()
-
-
-async def take(handle: SessionHandle, shots: Sequence[Shot], folder: Path) -> list[Path]:
-    """Write ``<name>.svg`` and ``<name>.png`` for each shot; the paths written."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for shot in shots:
-        svg = await picture(handle, shot)
-        for path, data in ((folder / f"{shot.name}.svg", svg.encode()), (folder / f"{shot.name}.png", to_png(svg))):
-            path.write_bytes(data)
-            written.append(path)
+    app = ConsoleApp(start, "fakedb", period=period)
+    async with app.run_test(size=shots[0].size) as pilot:
+        for shot in shots:
+            await _reach(app, pilot, shot.done)
+            await pilot.resize_terminal(*shot.size)
+            for key in shot.keys:
+                app.simulate_key(key)
+                await _settle(app)
+            await _settle(app)
+            svg = with_fonts(app.export_screenshot(title="dgconsole"))
+            for path, data in (
+                (folder / f"{shot.name}.svg", svg.encode()),
+                (folder / f"{shot.name}.png", to_png(svg)),
+            ):
+                path.write_bytes(data)
+                written.append(path)
     return written
 
 
-SHOTS: tuple[Shot, ...] = (
-    Shot("overview"),
-    Shot("sky", keys=("2",)),
-    Shot("chunks", keys=("3", "enter")),
-    Shot("logs", keys=("4",)),
-    Shot("report", keys=("5",)),
-    Shot("small-terminal", size=(80, 24)),
-    Shot("light-theme", keys=("t",)),
-)
+async def _reach(app: ConsoleApp, pilot: Pilot[int | DgError], share: float) -> None:
+    """Wait until so much of the run is done."""
+    await pilot.pause()
+    while app.feed is None:
+        await pilot.pause(0.05)
+    while app.feed.snapshot.counts.completed < share * app.feed.snapshot.counts.total and not app.feed.ended:
+        await pilot.pause(0.1)
 
 
-async def take_all(handle: SessionHandle, folder: Path) -> list[Path]:
-    """The pictures of the documentation."""
-    return await take(handle, SHOTS, folder)
+async def _settle(app: ConsoleApp) -> None:
+    """Look at the session twice, so that everything on the screen has its size and its content."""
+    for _ in range(2):
+        await asyncio.sleep(0.1)
+        await app.tick()
+    await asyncio.sleep(0.1)
+
+
+async def _real_run(folder: Path) -> list[Path]:
+    """The pictures of the documentation, from the shipped run in a folder of its own."""
+    options = SessionOptions(run_dir=Path("runs/fakedb"))
+    session = await Session.open(load_hosts(ROOT / "hosts.yml"), ROOT / "serverCfg.yml", options)
+    try:
+        return await take(session, SHOTS, folder)
+    finally:
+        await session.close()
+
+
+def main() -> int:
+    """Makes all of them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chdir(scratch)
+        for path in asyncio.run(_real_run(ROOT / "screenshots")):
+            print(path.relative_to(ROOT))
+        os.chdir(ROOT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.dom import DOMNode
@@ -15,33 +15,20 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from dgconsole.console import quitting
-from dgconsole.console.dialogs import ExportDialog, Facts, Question
+from dgconsole.console.dialogs import Facts
 from dgconsole.console.head import HeadLines, KeyLine, TabLine
 from dgconsole.console.helping import help_lines, key_line
 from dgconsole.console.overview import Overview
 from dgconsole.console.paint import Paint
 from dgconsole.console.pane import Pane
+from dgconsole.console.steering import Steering
 from dgconsole.console.themes import DAY, NIGHT, THEMES
-from dgconsole.snapshot import (
-    AddClient,
-    Command,
-    DrainHost,
-    Export,
-    Pause,
-    Quit,
-    Reply,
-    Resume,
-    Retry,
-    RetryAll,
-    RunState,
-    SessionHandle,
-    StopClient,
-)
+from dgconsole.snapshot import Quit, RunState, SessionHandle
 from dgconsole.support.clock import Clock, SystemClock
 from dgconsole.support.errors import BugError, DgError
 from dgconsole.views import head as heads
-from dgconsole.views.signs import BAD_CLIENTS, LIVE_CLIENTS, Signs
-from dgconsole.views.text import harmless, plural
+from dgconsole.views.signs import Signs
+from dgconsole.views.text import harmless
 
 if TYPE_CHECKING:
     from dgconsole.console.chunks import Chunks
@@ -57,7 +44,7 @@ _log = logging.getLogger("dgconsole.console")
 Start = Callable[[], Awaitable[SessionHandle]]
 
 
-class ConsoleApp(App[int | DgError]):
+class ConsoleApp(Steering):
     """The console.
 
     Parameters
@@ -132,7 +119,6 @@ class ConsoleApp(App[int | DgError]):
         self._clock = clock or SystemClock()
         self._period = period
         self.signs = Signs(unicode=_speaks_unicode())
-        self.feed: Feed | None = None
         self._panes: list[Pane] = []
         self._active = 0
         self._focus: dict[int, Widget] = {}
@@ -246,7 +232,7 @@ class ConsoleApp(App[int | DgError]):
         elif feed.ended and not self._was_ended:
             self.action_go(len(TABS) - 1)
         self._was_ended = feed.ended
-        flags = (feed.snapshot.state, feed.snapshot.counts.limbo > 0, self._has_bad_clients())
+        flags = (feed.snapshot.state, feed.snapshot.counts.limbo > 0, self.has_bad_clients)
         if flags != self._flags:
             self._flags = flags
             self.refresh_bindings()
@@ -258,7 +244,7 @@ class ConsoleApp(App[int | DgError]):
         snapshot = feed.snapshot
         top = heads.head(snapshot, feed.rates, self.signs, stale=feed.age)
         self._head.show(top, heads.bar(snapshot.counts))
-        self._tabs.show(self._active, harmless(snapshot.run_dir))
+        self._tabs.show(self._active, harmless(_near(snapshot.run_dir)))
 
     def _show_keys(self, _: object = None) -> None:
         if not self._is_modal():
@@ -280,11 +266,8 @@ class ConsoleApp(App[int | DgError]):
         if action == "retry":
             return True if feed.snapshot.counts.limbo else None
         if action == "retry_all":
-            return True if feed.snapshot.counts.limbo or self._has_bad_clients() else None
+            return True if feed.snapshot.counts.limbo or self.has_bad_clients else None
         return None if feed.ended and action in _NEEDS_A_RUN else True
-
-    def _has_bad_clients(self) -> bool:
-        return self.feed is not None and any(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
 
     async def run_action(
         self,
@@ -305,6 +288,9 @@ class ConsoleApp(App[int | DgError]):
     def pane(self) -> Pane:
         """The visible screen."""
         return self._panes[self._active]
+
+    def look_again(self) -> None:
+        self._wake.set()
 
     def action_go(self, number: int) -> None:
         if number >= len(self._panes) or number == self._active:
@@ -379,116 +365,6 @@ class ConsoleApp(App[int | DgError]):
 
         return call
 
-    # ---- commands to the session
-
-    def send(self, command: Command, then: Callable[[Reply], None] | None = None) -> None:
-        """Send a command and show the answer; ``then`` gets it instead, where given."""
-        self.run_worker(self._send(command, then), exit_on_error=False)
-
-    async def _send(self, command: Command, then: Callable[[Reply], None] | None) -> None:
-        assert self.feed is not None
-        try:
-            reply = await self.feed.handle.command(command)
-        except Exception as error:  # noqa: BLE001
-            _log.exception("a command failed: %r", command)
-            reply = Reply(False, f"that did not work: {error}")
-        if then is not None:
-            then(reply)
-        else:
-            self.tell(reply)
-        self._wake.set()
-
-    def tell(self, reply: Reply) -> None:
-        """Show a reply for a while."""
-        if reply.text:
-            self.notify(harmless(reply.text), severity="information" if reply.ok else "warning", markup=False)
-
-    def ask(self, question: Question, yes: Callable[[], None]) -> None:
-        """Put a question; ``yes`` is called on any answer but "leave as it is"."""
-        self.push_screen(question, lambda answer: yes() if answer else None)
-
-    def action_retry(self) -> None:
-        chunks = self.pane.chunks_to_retry()
-        if not chunks:
-            self.notify("no limbo chunk under the cursor and none marked; R retries all", severity="warning")
-            return
-        forget = getattr(self.pane, "forget_marks", None)
-        if forget is not None:
-            forget()
-        self.send(Retry(chunks))
-
-    def action_retry_all(self) -> None:
-        assert self.feed is not None
-        limbo = self.feed.snapshot.counts.limbo
-        gone = sum(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
-        text = (
-            f"{plural(limbo, 'chunk')} in limbo {'goes' if limbo == 1 else 'go'} back to pending with fresh attempts."
-        )
-        if gone:
-            text += f" {plural(gone, 'client')} that gave up or got lost {'comes' if gone == 1 else 'come'} back."
-        answers = (("retry", f"Retry {plural(limbo, 'chunk')}" if limbo else "Bring back"), ("", "Cancel"))
-        self.ask(Question("Retry all", text, answers), lambda: self.send(RetryAll()))
-
-    def action_pause(self) -> None:
-        assert self.feed is not None
-        self.send(Resume() if self.feed.snapshot.state is RunState.PAUSED else Pause())
-
-    def _host(self) -> str:
-        """The host that + and d are about: the cursor's, or the only one."""
-        assert self.feed is not None
-        host = self.pane.target().host
-        hosts = {row.name for row in self.feed.snapshot.hosts} | {row.host for row in self.feed.snapshot.clients}
-        if not host and len(hosts) == 1:
-            host = next(iter(hosts))
-        if not host:
-            self.notify("put the cursor on a host or a client of it, on Overview", severity="warning")
-        return host
-
-    def action_add_client(self) -> None:
-        if host := self._host():
-            self.send(AddClient(host))
-
-    def action_stop_client(self) -> None:
-        assert self.feed is not None
-        target = self.pane.target()
-        live = [c for c in self.feed.snapshot.clients if c.host == target.host and c.state in LIVE_CLIENTS]
-        name = target.client or (live[-1].name if live else "")
-        if not name:
-            self.notify("put the cursor on a client, or on a host that has some, on Overview", severity="warning")
-            return
-        text = f"{name} finishes the chunk in hand and ends. + on its host starts another."
-        self.ask(
-            Question(f"Stop {name}", text, (("stop", "Stop it"), ("", "Cancel"))), lambda: self.send(StopClient(name))
-        )
-
-    def action_drain(self) -> None:
-        assert self.feed is not None
-        if host := self._host():
-            count = sum(c.host == host and c.state in LIVE_CLIENTS for c in self.feed.snapshot.clients)
-            ends = "finishes its chunk and ends" if count == 1 else "finish their chunks and end"
-            text = f"{plural(count, 'client')} on {host} {ends}. + brings clients back one by one."
-            self.ask(
-                Question(f"Drain {host}", text, (("drain", "Drain it"), ("", "Cancel"))),
-                lambda: self.send(DrainHost(host)),
-            )
-
-    # ---- export
-
-    def action_export(self) -> None:
-        assert self.feed is not None
-        self.push_screen(ExportDialog(_free_name(self.feed.snapshot.run_dir)), self._export)
-
-    def _export(self, path: str | None) -> None:
-        if path:
-            self.send(Export(path), lambda reply: self._exported(path, reply))
-
-    def _exported(self, path: str, reply: Reply) -> None:
-        if reply.ok or not Path(path).exists():
-            self.tell(reply)
-            return
-        question = Question("Overwrite", f"{path} exists.", (("over", "Overwrite it"), ("", "Cancel")), hot=True)
-        self.ask(question, lambda: self.send(Export(path, overwrite=True)))
-
     # ---- the end
 
     def _status(self) -> int:
@@ -533,17 +409,14 @@ _NEEDS_A_RUN = frozenset({"pause", "add_client", "stop_client", "drain"})
 _NEEDS_A_SESSION = _NEEDS_A_RUN | {"retry", "retry_all", "logs", "export", "go"}
 
 
+def _near(path: str) -> str:
+    """A path as seen from here: relative where it lies below the current folder, with ~ below the home folder."""
+    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if Path(path).is_relative_to(base):
+            return prefix + str(Path(path).relative_to(base))
+    return path
+
+
 def _speaks_unicode() -> bool:
     encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
     return encoding.lower().replace("-", "").startswith("utf")
-
-
-def _free_name(run_dir: str) -> str:
-    """``report.csv`` in the run directory, or the next name that is free there."""
-    folder = Path(run_dir if harmless(run_dir) == run_dir else "")
-    number = 1
-    path = folder / "report.csv"
-    while path.exists():
-        number += 1
-        path = folder / f"report-{number}.csv"
-    return str(path)

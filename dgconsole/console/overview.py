@@ -18,7 +18,7 @@ from dgconsole.views.clients import SORTS, ClientKey, HostKey, client_facts, cli
 from dgconsole.views.filters import quoted
 from dgconsole.views.grid import Cell
 from dgconsole.views.logs import LogStore
-from dgconsole.views.needs import Need, need_rows, needs
+from dgconsole.views.needs import CALM, Need, need_rows, needs
 from dgconsole.views.numbers import about, chunk_rate, short, size
 from dgconsole.views.rates import Rate
 from dgconsole.views.text import plural
@@ -62,8 +62,7 @@ class Overview(Pane):
         with Vertical(id="beside"):
             with Vertical(id="needs", classes="panel") as box:
                 box.border_title = "Needs you"
-                quiet = f"{self.signs.plain('✓', '+')} Nothing needs you."
-                yield LineTable(id="need-table", header=False, empty=quiet, classes="-keeps-cursor")
+                yield LineTable(id="need-table", header=False)
             with Vertical(id="small-sky", classes="panel") as sky:
                 sky.border_title = "Sky"
             yield self._log_tail("tail-beside")
@@ -95,6 +94,7 @@ class Overview(Pane):
         snapshot = feed.snapshot
         self._needs = needs(snapshot)
         self._need_table.show(need_rows(self._needs, self.signs))
+        self._need_table.set_class(self._needs[0] != CALM, "-keeps-cursor")
         self._show_clients(snapshot)
         self._show_rates(feed)
         self._arrange()
@@ -258,7 +258,7 @@ class Overview(Pane):
 
     async def _open_need(self) -> None:
         need = self._need()
-        if need is None:
+        if need is None or need == CALM:
             return
         if need.kind == "cause":
             await self.console.show_chunks(f"state:limbo {quoted('error', need.target)}")

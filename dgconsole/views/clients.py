@@ -117,13 +117,23 @@ def _holds(wanted: str, *texts: str) -> bool:
     return any(wanted.lower() in text.lower() for text in texts)
 
 
+def _speed(client: ClientRow) -> tuple[float, float]:
+    """Rows and bytes per second; none for a client that makes nothing, whatever it did a moment ago."""
+    if client.state in _MAKING:
+        return client.rows_per_second, client.bytes_per_second
+    return 0.0, 0.0
+
+
+_MAKING = frozenset({ClientState.WORKING, ClientState.SILENT, ClientState.DRAINING})
+
+
 def _value(sort: str, client: ClientRow) -> float | str:
     figures: dict[str, float | str] = {
         "state": client.state.value,
         "done": client.done,
         "failed": client.failed,
-        "rows": client.rows_per_second,
-        "bytes": client.bytes_per_second,
+        "rows": _speed(client)[0],
+        "bytes": _speed(client)[1],
         "cpu": client.cpu or 0.0,
         "rss": client.rss or 0,
         "word": client.last_word or 0.0,
@@ -163,8 +173,8 @@ def _host_line(name: str, host: HostRow | None, clients: Sequence[ClientRow], si
             EMPTY,
             Cell(f"{sum(client.done for client in clients):,}", "strong"),
             Cell(f"{failed:,}", "warm" if failed else "dim"),
-            Cell(short(sum(client.rows_per_second for client in clients))),
-            Cell(size(sum(client.bytes_per_second for client in clients))),
+            Cell(short(sum(_speed(client)[0] for client in clients))),
+            Cell(size(sum(_speed(client)[1] for client in clients))),
             Cell(f"{sum(cpus):.0f} %" if cpus else "", "dim"),
             Cell(size(sum(memory)) if memory else "", "dim"),
             Cell(ago(min(words)) if words else "", "dim"),
@@ -193,7 +203,11 @@ def _client_line(client: ClientRow, signs: Signs) -> Line:
         return Line((title, state), Cell(harmless(client.reason), sign.tone), _NOTE_FROM)
     busy = client.chunk >= 0
     old = client.state is ClientState.SILENT
-    stage = f"{harmless(client.stage)[:9]:9} {meter(client.fraction, signs)} {client.fraction:4.0%}" if busy else ""
+    stage = (
+        f"{harmless(client.stage)[:9]:9} {meter(client.fraction, signs)} {client.fraction:4.0%}"
+        if busy and client.stage
+        else ""
+    )
     tone = "" if busy else "dim"
     return Line(
         (
@@ -203,8 +217,8 @@ def _client_line(client: ClientRow, signs: Signs) -> Line:
             Cell(stage, "dim" if old else "busy"),
             Cell(f"{client.done:,}", tone),
             Cell(f"{client.failed:,}", "warm" if client.failed else "dim"),
-            Cell(short(client.rows_per_second), tone),
-            Cell(size(client.bytes_per_second), tone),
+            Cell(short(_speed(client)[0]), tone),
+            Cell(size(_speed(client)[1]), tone),
             Cell(f"{client.cpu:.0f} %" if client.cpu is not None else "", "dim"),
             Cell(size(client.rss) if client.rss is not None else "", "dim"),
             Cell(ago(client.last_word), "warm" if old else "dim"),

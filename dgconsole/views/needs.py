@@ -27,6 +27,8 @@ class Need(NamedTuple):
     more: str = ""
 
 
+CALM = Need("calm", "calm", "Nothing needs you.", "", "")
+
 COLUMNS: tuple[Column, ...] = (
     Column("sign", "", 1),
     Column("text", "", 36, grow=1),
@@ -36,7 +38,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def needs(snapshot: Snapshot) -> tuple[Need, ...]:
-    """Everything that waits for a person, the worst first."""
+    """Everything that waits for a person, the worst first; ``CALM`` when nothing does; then what is only told."""
     found = [_notice(notice, "hot") for notice in snapshot.notices if notice.level == "error"]
     for cause in snapshot.causes:
         where = f" on {few(tuple(map(harmless, cause.hosts)))}" if cause.hosts else ""
@@ -55,6 +57,7 @@ def needs(snapshot: Snapshot) -> tuple[Need, ...]:
         text = f"{plural(len(silent), 'client')} silent: {names}"
         found.append(Need("silent", "warm", text, "l", "its log", (), silent[0].name, text))
     found += [_notice(notice, "warm") for notice in snapshot.notices if notice.level == "warning"]
+    found = found or [CALM]
     found += [_notice(notice, "dim") for notice in snapshot.notices if notice.level not in ("error", "warning")]
     return tuple(found)
 
@@ -81,18 +84,21 @@ def _notice(notice: Notice, tone: str) -> Need:
 _MENDS = {"p": "go on", "R": "retry all"}
 
 
+_TONES = {"calm": "good"}
+
+
 def need_rows(found: tuple[Need, ...], signs: Signs) -> FixedRows:
     """The list as rows of a table without a header; keys are (kind, target, text of the head)."""
-    ornaments = {"hot": signs.plain("✗", "x"), "warm": signs.plain("▲", "!"), "dim": signs.plain("·", ".")}
-    lines = [
-        Line(
-            (
-                Cell(ornaments[need.tone], need.tone),
-                Cell(need.text, need.tone if need.tone != "dim" else ""),
-                Cell(need.key, "key"),
-                Cell(need.mend, "dim"),
-            )
-        )
-        for need in found
-    ]
+    ornaments = {
+        "calm": signs.plain("✓", "+"),
+        "hot": signs.plain("✗", "x"),
+        "warm": signs.plain("▲", "!"),
+        "dim": signs.plain("·", "."),
+    }
+    lines = []
+    for need in found:
+        tone = _TONES.get(need.tone, need.tone)
+        text = Cell(need.text, tone)
+        cells = (Cell(ornaments[need.tone], tone), text, Cell(need.key, "key"), Cell(need.mend, "dim"))
+        lines.append(Line(cells) if need.key else Line(cells, note=text, note_from=1))
     return FixedRows(COLUMNS, lines, [(need.kind, need.target or need.text) for need in found])

@@ -6,6 +6,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import numpy as np
 import pytest
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -514,8 +516,10 @@ class Face:
             await self.look(1)
 
     async def type(self, text: str) -> None:
+        """Type into the field that has the focus."""
         for char in text:
-            await self.pilot.press(_NAMES.get(char, char))
+            self.app.post_message(events.Key(_character_to_key(char), char))
+        await self.pilot.pause()
         await self.look(1)
 
     def lines(self) -> list[str]:
@@ -533,17 +537,6 @@ class Face:
     def said(self) -> str:
         """The text of the question or notice on top, in one line."""
         return " ".join(" ".join(str(text.content) for text in self.app.screen.query(Static)).split())
-
-
-_NAMES = {
-    ":": "colon",
-    " ": "space",
-    ".": "full_stop",
-    '"': "quotation_mark",
-    "/": "slash",
-    "!": "exclamation_mark",
-    ">": "greater_than_sign",
-}
 
 
 @pytest.fixture

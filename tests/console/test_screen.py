@@ -343,7 +343,7 @@ async def test_pictures_have_their_text(scene, tmp_path, monkeypatch):
     spec.loader.exec_module(module)
     if not list(module.FONTS.glob("*.ttf")):
         pytest.skip("no DejaVu fonts here: apt-get install fonts-dejavu-core")
-    svg, png = await module.take(scene("small"), [module.Shot("small", (80, 24))], tmp_path)
+    svg, png = await module.take(scene("small"), [module.Shot("small", (), (80, 24))], tmp_path)
     text = svg.read_text()
     assert "Fira" not in text
     assert "url(http" not in text

@@ -11,7 +11,7 @@ from dgconsole.snapshot import Cause, ClientRow, ClientState, Counts, HostRow, N
 from dgconsole.views.clients import SORTS, ClientKey, HostKey, client_tree, natural
 from dgconsole.views.grid import GAP, Column, fit
 from dgconsole.views.head import bar, head, plain_line, split_bar
-from dgconsole.views.needs import need_rows, needs
+from dgconsole.views.needs import CALM, need_rows, needs
 from dgconsole.views.rates import Rates, time_left
 from dgconsole.views.signs import CHUNK_SIGNS, CLIENT_SIGNS, RUN_SIGNS, Signs
 
@@ -218,7 +218,9 @@ def test_needs_are_grouped_and_each_has_its_key():
 
 
 def test_nothing_needs_anybody():
-    assert needs(snapshot()) == ()
+    assert needs(snapshot()) == (CALM,)
+    told = snapshot(notices=(Notice("density wins", "", "info"),))
+    assert [need.text for need in needs(told)] == ["Nothing needs you.", "density wins"]
 
 
 def test_every_state_has_a_sign_in_both_alphabets():

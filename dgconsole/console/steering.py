@@ -1,0 +1,171 @@
+"""What the keys ask of the session: commands, with the questions that go before some of them."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.app import App
+
+from dgconsole.console.dialogs import ExportDialog, Question
+from dgconsole.console.pane import Pane
+from dgconsole.snapshot import (
+    AddClient,
+    Command,
+    DrainHost,
+    Export,
+    Pause,
+    Reply,
+    Resume,
+    Retry,
+    RetryAll,
+    RunState,
+    StopClient,
+)
+from dgconsole.support.errors import DgError
+from dgconsole.views.signs import BAD_CLIENTS, LIVE_CLIENTS
+from dgconsole.views.text import harmless, plural
+
+if TYPE_CHECKING:
+    from dgconsole.console.feed import Feed
+
+_log = logging.getLogger("dgconsole.console")
+
+
+class Steering(App[int | DgError]):
+    """The part of the console that acts on the run. ``feed`` is None until the session is open."""
+
+    feed: "Feed | None" = None
+
+    @property
+    def pane(self) -> Pane:
+        """The visible screen."""
+        raise NotImplementedError
+
+    def look_again(self) -> None:
+        """Something was asked of the session: look at it soon."""
+        raise NotImplementedError
+
+    @property
+    def has_bad_clients(self) -> bool:
+        """Whether a client gave up, got lost or was refused."""
+        return self.feed is not None and any(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
+
+    def send(self, command: Command, then: Callable[[Reply], None] | None = None) -> None:
+        """Send a command and show the answer; ``then`` gets it instead, where given."""
+        self.run_worker(self._send(command, then), exit_on_error=False)
+
+    async def _send(self, command: Command, then: Callable[[Reply], None] | None) -> None:
+        assert self.feed is not None
+        try:
+            reply = await self.feed.handle.command(command)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("a command failed: %r", command)
+            reply = Reply(False, f"that did not work: {error}")
+        if then is not None:
+            then(reply)
+        else:
+            self.tell(reply)
+        self.look_again()
+
+    def tell(self, reply: Reply) -> None:
+        """Show a reply for a while."""
+        if reply.text:
+            self.notify(harmless(reply.text), severity="information" if reply.ok else "warning", markup=False)
+
+    def ask(self, question: Question, yes: Callable[[], None]) -> None:
+        """Put a question; ``yes`` is called on any answer but "leave as it is"."""
+        self.push_screen(question, lambda answer: yes() if answer else None)
+
+    def action_retry(self) -> None:
+        chunks = self.pane.chunks_to_retry()
+        if not chunks:
+            self.notify("no limbo chunk under the cursor and none marked; R retries all", severity="warning")
+            return
+        forget = getattr(self.pane, "forget_marks", None)
+        if forget is not None:
+            forget()
+        self.send(Retry(chunks))
+
+    def action_retry_all(self) -> None:
+        assert self.feed is not None
+        limbo = self.feed.snapshot.counts.limbo
+        gone = sum(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
+        text = (
+            f"{plural(limbo, 'chunk')} in limbo {'goes' if limbo == 1 else 'go'} back to pending with fresh attempts."
+        )
+        if gone:
+            text += f" {plural(gone, 'client')} that gave up or got lost {'comes' if gone == 1 else 'come'} back."
+        answers = (("retry", f"Retry {plural(limbo, 'chunk')}" if limbo else "Bring back"), ("", "Cancel"))
+        self.ask(Question("Retry all", text, answers), lambda: self.send(RetryAll()))
+
+    def action_pause(self) -> None:
+        assert self.feed is not None
+        self.send(Resume() if self.feed.snapshot.state is RunState.PAUSED else Pause())
+
+    def _host(self) -> str:
+        """The host that + and d are about: the cursor's, or the only one."""
+        assert self.feed is not None
+        host = self.pane.target().host
+        hosts = {row.name for row in self.feed.snapshot.hosts} | {row.host for row in self.feed.snapshot.clients}
+        if not host and len(hosts) == 1:
+            host = next(iter(hosts))
+        if not host:
+            self.notify("put the cursor on a host or a client of it, on Overview", severity="warning")
+        return host
+
+    def action_add_client(self) -> None:
+        if host := self._host():
+            self.send(AddClient(host))
+
+    def action_stop_client(self) -> None:
+        assert self.feed is not None
+        target = self.pane.target()
+        live = [c for c in self.feed.snapshot.clients if c.host == target.host and c.state in LIVE_CLIENTS]
+        name = target.client or (live[-1].name if live else "")
+        if not name:
+            self.notify("put the cursor on a client, or on a host that has some, on Overview", severity="warning")
+            return
+        text = f"{name} finishes the chunk in hand and ends. + on its host starts another."
+        self.ask(
+            Question(f"Stop {name}", text, (("stop", "Stop it"), ("", "Cancel"))), lambda: self.send(StopClient(name))
+        )
+
+    def action_drain(self) -> None:
+        assert self.feed is not None
+        if host := self._host():
+            count = sum(c.host == host and c.state in LIVE_CLIENTS for c in self.feed.snapshot.clients)
+            ends = "finishes its chunk and ends" if count == 1 else "finish their chunks and end"
+            text = f"{plural(count, 'client')} on {host} {ends}. + brings clients back one by one."
+            self.ask(
+                Question(f"Drain {host}", text, (("drain", "Drain it"), ("", "Cancel"))),
+                lambda: self.send(DrainHost(host)),
+            )
+
+    # ---- export
+
+    def action_export(self) -> None:
+        assert self.feed is not None
+        self.push_screen(ExportDialog(_free_name(self.feed.snapshot.run_dir)), self._export)
+
+    def _export(self, path: str | None) -> None:
+        if path:
+            self.send(Export(path), lambda reply: self._exported(path, reply))
+
+    def _exported(self, path: str, reply: Reply) -> None:
+        if reply.ok or not Path(path).exists():
+            self.tell(reply)
+            return
+        question = Question("Overwrite", f"{path} exists.", (("over", "Overwrite it"), ("", "Cancel")), hot=True)
+        self.ask(question, lambda: self.send(Export(path, overwrite=True)))
+
+
+def _free_name(run_dir: str) -> str:
+    """``report.csv`` in the run directory, or the next name that is free there."""
+    folder = Path(run_dir if harmless(run_dir) == run_dir else "")
+    number = 1
+    path = folder / "report.csv"
+    while path.exists():
+        number += 1
+        path = folder / f"report-{number}.csv"
+    return str(path)
