@@ -183,7 +183,8 @@ class ConsoleApp(Steering):
 
         try:
             handle = await self._start()
-            self.feed = Feed(handle, await handle.snapshot(), self._clock)
+            feed = Feed(handle, await handle.snapshot(), self._clock)
+            await self._add_panes()
         except DgError as error:
             self.exit(error)
             return
@@ -191,7 +192,7 @@ class ConsoleApp(Steering):
             _log.exception("the session could not be opened")
             self.exit(BugError(f"the session could not be opened: {error}"))
             return
-        await self._add_panes()
+        self.feed = feed
         while True:
             await self.tick()
             self._wake.clear()
