@@ -45,5 +45,6 @@ class AliasTable:
     def pick(self, hashes: Hashes) -> NDArray[np.int64]:
         """The outcome of each hash, in the shape of ``hashes``."""
         cell = (hashes >> self._shift).view(np.int64)
-        own = (hashes & self._mask) < self._keep.take(cell)
-        return np.where(own, cell, self._alias.take(cell))
+        # mode="clip" spares the check of indices that are right by construction.
+        own = (hashes & self._mask) < self._keep.take(cell, mode="clip")
+        return np.where(own, cell, self._alias.take(cell, mode="clip"))

@@ -21,7 +21,6 @@ CELLS = 4096
 _FINE = CELLS * CELLS
 _SHIFT_MAIN, _SHIFT_FINE = np.uint64(52), np.uint64(40)
 _MASK_MAIN, _MASK_FINE = np.uint64((1 << 52) - 1), np.uint64((1 << 40) - 1)
-_INDEX = np.uint64(CELLS - 1)
 
 
 class QuantileTable:
@@ -47,13 +46,14 @@ class QuantileTable:
         """The value of each hash in ``x`` into ``out``; ``x`` is used up, ``t`` is scratch, all of one shape."""
         np.right_shift(x, _SHIFT_MAIN, out=t)
         cell = t.view(np.int64)
-        outer = np.flatnonzero(((t + np.uint64(1)) & _INDEX) <= 1)
+        # The first cell and the last: 0 - 1 is the largest number there is.
+        outer = np.flatnonzero(t - np.uint64(1) >= CELLS - 2)
         np.bitwise_and(x, _MASK_MAIN, out=x)
         np.take(self._step, cell, out=out, mode="clip")
         np.multiply(out, x.view(np.int64), out=out, casting="unsafe")
-        out += self._left.take(cell, mode="clip")
+        rest = x.reshape(-1)[outer]
+        out += np.take(self._left, cell, out=x.view(np.float64), mode="clip")
         if len(outer):
-            rest = x.reshape(-1)[outer]
             fine = (rest >> _SHIFT_FINE).view(np.int64) + np.where(cell.reshape(-1)[outer] == 0, 0, CELLS)
             values = self._tails_step[fine] * (rest & _MASK_FINE).view(np.int64)
             values += self._tails_left[fine]

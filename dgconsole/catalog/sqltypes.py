@@ -56,6 +56,7 @@ def converted(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
         high = float(limits.max) if limits.max < 2**53 else float(np.nextafter(float(limits.max), 0.0))
         clipped: NDArray[Any] = np.clip(values, float(limits.min), high)
         return clipped.astype(target)
-    own = np.iinfo(values.dtype)
-    fitting: NDArray[Any] = np.clip(values, max(int(limits.min), int(own.min)), min(int(limits.max), int(own.max)))
-    return fitting.astype(target)
+    if values.size and not limits.min <= values.min() <= values.max() <= limits.max:
+        own = np.iinfo(values.dtype)
+        values = np.clip(values, max(int(limits.min), int(own.min)), min(int(limits.max), int(own.max)))
+    return values.astype(target)
