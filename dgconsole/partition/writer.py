@@ -98,6 +98,7 @@ class ChunkTableWriter:
             raise ChunkError(Fault.PARTITION, f"{self.config.table}: {found} columns made, its .cfg names {wanted}")
         if len(batch.ra) != batch.length:
             raise ChunkError(Fault.PARTITION, f"{self.config.table}: its rows have no place in the sky")
+        batch = replace(batch, blocks=tuple(self._ready(block) for block in batch.blocks))
         if self.overlap is None:
             self._write_homes(batch)
         else:
@@ -146,10 +147,9 @@ class ChunkTableWriter:
     def _frame(self, batch: Batch, sub_chunks: NDArray[np.int32]) -> "pl.DataFrame":
         import polars as pl
 
-        ready = replace(batch, blocks=tuple(self._ready(block) for block in batch.blocks))
         series = [
             spell_series(column, self.config.out_dialect) if column.dtype == pl.String else column
-            for column in ready.series()
+            for column in batch.series()
         ]
         columns, seen = [], set()
         for number, place in enumerate(self.layout):
@@ -162,7 +162,7 @@ class ChunkTableWriter:
                 column = pl.Series(values)
             columns.append(column.alias(f"\0{number}") if place < 0 or place in seen else column)
             seen.add(place)
-        return pl.DataFrame(columns)
+        return columns[0].to_frame().hstack(columns[1:])
 
     def _ready(self, block: Block) -> Block:
         """A block as it can be written: no infinity, no truth values, words in the output dialect."""
@@ -171,8 +171,13 @@ class ChunkTableWriter:
         kind = block.values.dtype.kind
         if kind == "b":
             return replace(block, values=block.values.view(np.int8))
-        if kind == "f" and np.isinf(block.values).any():
-            name = block.names[int(np.flatnonzero(np.isinf(block.values).any(axis=1))[0])]
+        if kind != "f":
+            return block
+        if np.isfinite(block.values).all():
+            return replace(block, finite=True)
+        infinite = np.isinf(block.values).any(axis=1)
+        if infinite.any():
+            name = block.names[int(np.argmax(infinite))]
             raise ChunkError(
                 Fault.GENERATE, f"{self.config.table}.{name} is infinite; a database takes no such number"
             )

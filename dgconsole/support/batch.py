@@ -24,14 +24,17 @@ class Block:
         is not made of ``words``, objects (str or None).
     words
         For columns of short repeated text: ``values`` are uint8 indices into these words.
+    finite
+        Whether the values are known to hold neither NaN nor infinity.
     """
 
     names: tuple[str, ...]
     values: NDArray[Any]
     words: tuple[str, ...] = ()
+    finite: bool = False
 
     def take(self, index: NDArray[np.integer[Any]]) -> "Block":
-        return Block(self.names, np.take(self.values, index, axis=1), self.words)
+        return Block(self.names, np.take(self.values, index, axis=1), self.words, self.finite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Batch:
             if values.dtype.kind == "O":
                 flat = pl.Series(values.tolist(), dtype=pl.String)
             else:
-                flat = pl.Series(values, nan_to_null=True)
+                flat = pl.Series(values, nan_to_null=not block.finite)
             if block.words:
                 flat = flat.cat.to(pl.Enum(list(block.words)))
             for row, name in enumerate(block.names):
