@@ -3,10 +3,8 @@
     python benchmarks/chunk_inside_ratio.py [--rounds 7] [--megabytes 100] [--workdir DIR]
 
 Object has 290 columns (203 doubles, 29 floats, 20 BIGINT, 38 TINYINT) and an overlap of 0.01667 degrees at
-340/3; Source 50 columns, ForcedSource 5. Threads are pinned to one before polars loads.
+340/3; Source 50 columns, ForcedSource 5. It runs itself again in the environment that clients get.
 """
-
-# ruff: noqa: E402
 
 import argparse
 import os
@@ -16,14 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
-for pin in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(pin, "1")
-
 import polars as pl
 
 from dgconsole.catalog import Chunker, columns
 from dgconsole.catalog.chunks import Catalog
 from dgconsole.catalog.model import ColumnSet, Spec, Table
+from dgconsole.fleet.hostrunner import CLIENT_ENVIRONMENT
 from dgconsole.partition.writer import ChunkTableWriter
 from dgconsole.settings.structs import Dialect, PartitionerConfig
 
@@ -139,6 +135,8 @@ def main() -> int:
     parser.add_argument("--megabytes", type=float, default=100.0, help="text of the Object table (default 100)")
     parser.add_argument("--workdir", type=Path, default=None, help="where the files go for a moment")
     options = parser.parse_args()
+    if not CLIENT_ENVIRONMENT.items() <= os.environ.items():
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | CLIENT_ENVIRONMENT)
     rows = max(1, int(options.megabytes * 1e6 / 1.42 / 4000))
     made = spec()
     catalog = Catalog(
