@@ -112,7 +112,9 @@ class Peer(asyncio.Protocol):
         self._transport = None
         self._writable.set()
         cut = "in the middle of a message" if self._reader.partial else ""
-        self._owner.closed(self, self._how or cut or (f"connection lost ({exc})" if exc else "connection closed"))
+        killed = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
+        lost = "connection lost" if killed else f"connection lost ({exc})"
+        self._owner.closed(self, self._how or cut or lost)
 
     # ---- the server's calls
 

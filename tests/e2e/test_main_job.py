@@ -102,7 +102,7 @@ def test_csv_files_are_kept_where_that_is_wanted(project: Any) -> None:
     assert {name: (project.folder / "made" / name).read_text() for name in kept} == kept
 
 
-def test_the_run_directory_has_a_default_beside_the_configuration(project: Any) -> None:
+def test_the_run_directory_has_a_default_where_the_command_is_given(project: Any) -> None:
     assert project.start("dgconsole", "hosts.yml", "--chunks", "57701").end().status == 0
     assert (project.folder / "runs" / "fakedb" / "report.csv").exists()
 
