@@ -165,6 +165,7 @@ def assert_nothing_is_missed(overlap, ra, dec):
     return len(row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", RADII)
 @pytest.mark.parametrize("numbers", TILINGS, ids=str)
 def test_no_contributor_and_no_row_is_missed(numbers, radius, trying_positions, even_positions):
@@ -174,6 +175,7 @@ def test_no_contributor_and_no_row_is_missed(numbers, radius, trying_positions, 
     assert found or overlap.tiling.num_stripes == 1
 
 
+@pytest.mark.slow
 @given(small_tilings, st.floats(1e-9, 1), st.integers(0, 2**32))
 @settings(max_examples=80, deadline=None)
 def test_nothing_is_missed_in_any_tiling(trying_positions, numbers, share, seed):

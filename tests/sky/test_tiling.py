@@ -128,6 +128,7 @@ def test_ids_and_boxes_of_any_tiling_agree(numbers):
     assert middles.chunk.tolist() == ids.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("numbers", TILINGS, ids=str)
 def test_sub_chunks_fill_their_chunk_to_the_bit(numbers):
     tiling = tiling_of(*numbers)

@@ -1,4 +1,4 @@
-"""A run from its files to its report: wires plan, coordinator and fleet; commands in, snapshots out."""
+"""A run from its first chunk to its report: coordinator and fleet wired; commands in, snapshots out."""
 
 import asyncio
 import logging
@@ -6,23 +6,18 @@ from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
-from dgconsole.coordinator.rundir import RunDir, open_or_create
 from dgconsole.coordinator.server import Coordinator
 from dgconsole.fleet.clients import ClientEnd, EndKind
 from dgconsole.fleet.fleet import Fleet
 from dgconsole.fleet.hosts import HostState
-from dgconsole.fleet.wiring import Timing
 from dgconsole.ingest.files import FilesDestination
-from dgconsole.plan import Plan, Targets, bundle_items, configured_targets, resolve_targets
-from dgconsole.plan.load import load_plan
-from dgconsole.settings.frozen import frozen_files
-from dgconsole.settings.structs import HostConfig, RunSettings
-from dgconsole.sky.tiling import tiling_of
+from dgconsole.plan import bundle_items
+from dgconsole.session.opening import Prepared, SessionOptions, prepare
+from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
     AddClient,
     ChunkHistory,
@@ -48,53 +43,13 @@ from dgconsole.snapshot import (
     StopClient,
 )
 from dgconsole.support.clock import Clock, SystemClock
-from dgconsole.support.errors import InputError, Problem
+from dgconsole.support.errors import InputError
 from dgconsole.support.logbook import CONSOLE, LogBook
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at whether a headless run can still go on."""
 STOP_GRACE = 5.0
 """Seconds between TERM and KILL for a client when the session ends at once."""
-
-
-class SessionOptions(Struct, frozen=True, kw_only=True):
-    """What the command line says, and time limits that tests make small."""
-
-    run_dir: Path | None = None
-    chunks: str | None = None
-    report: Path | None = None
-    max_attempts: int = 3
-    chunks_per_request: int = 5
-    keep_csv: bool = False
-    headless: bool = False
-    timing: Timing = Timing()
-    heartbeat: float = 5.0
-    lease: float = 30.0
-    stall_timeout: float = 600.0
-    retry_wait: float = 1.0
-
-
-class Prepared(Struct, frozen=True):
-    """All input read and checked, the run directory open and locked."""
-
-    settings: RunSettings
-    plan: Plan
-    targets: Targets
-    run_dir: RunDir
-
-
-def prepare(config: Path, options: SessionOptions) -> Prepared:
-    """Read and check everything, then open the run directory. Blocks; InputError with all problems."""
-    settings, plan = load_plan(config)
-    tiling = tiling_of(plan.num_stripes, plan.num_sub_stripes)
-    if options.chunks is not None:
-        targets = resolve_targets(tiling, options.chunks, base=Path.cwd())
-    else:
-        targets = configured_targets(tiling, settings)
-    if options.report is not None and not options.report.absolute().parent.is_dir():
-        raise InputError(Problem(f"{str(options.report)!r}: there is no such folder to write it in", key="--report"))
-    path = options.run_dir or config.parent / "runs" / settings.name
-    return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
 
 
 class Session:

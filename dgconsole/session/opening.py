@@ -1,0 +1,69 @@
+"""From the command line to an open run directory: all input read and checked together, nothing started."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from dgconsole.coordinator.rundir import RunDir, open_or_create
+from dgconsole.fleet.wiring import Timing
+from dgconsole.plan import Plan, Targets, configured_targets, resolve_targets
+from dgconsole.plan.load import load_plan
+from dgconsole.settings.frozen import frozen_files
+from dgconsole.settings.structs import RunSettings
+from dgconsole.sky.tiling import tiling_of
+from dgconsole.support.errors import InputError, Problem
+
+
+class SessionOptions(Struct, frozen=True, kw_only=True):
+    """What the command line says, and time limits (in seconds) that tests make small."""
+
+    run_dir: Path | None = None
+    chunks: str | None = None
+    report: Path | None = None
+    max_attempts: int = 3
+    chunks_per_request: int = 5
+    keep_csv: bool = False
+    headless: bool = False
+    timing: Timing = Timing()
+    heartbeat: float = 5.0
+    lease: float = 30.0
+    stall_timeout: float = 600.0
+    retry_wait: float = 1.0
+
+
+class Prepared(Struct, frozen=True):
+    """All input read and checked, the run directory open and locked."""
+
+    settings: RunSettings
+    plan: Plan
+    targets: Targets
+    run_dir: RunDir
+
+
+def prepare(config: Path, options: SessionOptions) -> Prepared:
+    """Read and check everything, then open the run directory (default: ``runs/<name>``). Blocks.
+
+    Raises
+    ------
+    InputError
+        All that is wrong; no run directory has been made then.
+    """
+    problems: list[Problem] = []
+    if options.report is not None and not options.report.absolute().parent.is_dir():
+        what = f"{str(options.report)!r}: there is no such folder to write it in"
+        problems.append(Problem(what, key="--report"))
+    try:
+        settings, plan = load_plan(config)
+        targets = _targets(settings, plan, options.chunks)
+    except InputError as error:
+        raise InputError(*error.problems, *problems) from error
+    InputError.raise_if(problems)
+    path = options.run_dir or Path("runs") / settings.name
+    return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
+
+
+def _targets(settings: RunSettings, plan: Plan, chunks: str | None) -> Targets:
+    tiling = tiling_of(plan.num_stripes, plan.num_sub_stripes)
+    if chunks is None:
+        return configured_targets(tiling, settings)
+    return resolve_targets(tiling, chunks, base=Path.cwd())
