@@ -78,6 +78,38 @@ def test_kill_9_a_client(project: Any, gates: Any, clients: int) -> None:
 
 
 @pytest.mark.slow
+def test_sigterm_to_a_client(project: Any, gates: Any) -> None:
+    """Somebody wants that one gone: it gives back what it has, without blame, and is not started again."""
+    gates.shut(GATED)
+    console = project.begin(TEXT)
+    gates.reached(GATED)
+    name = project.holder(GATED)
+    os.kill(project.client(name), signal.SIGTERM)
+    gates.open()
+    ended = console.end()
+    assert ended.status == 0, ended
+    project.assert_whole(CHUNKS)
+    (row,) = [row for row in project.report() if row["chunk_id"] == str(GATED)]
+    assert row["attempts"] == "1"
+    assert row["client"] != name
+
+
+@pytest.mark.slow
+def test_kill_9_at_the_very_beginning(project: Any, ends: Any, wait_until: Any) -> None:
+    """However little there is of a run directory, the same command makes it whole."""
+    for name in ("", "lock", "plan", "plan/plan.json", "ledger.sqlite", "server.json", "work/here-1/.lock"):
+        console = project.begin("57701")
+        wait_until((project.run_dir / name).exists, f"{name} is there")
+        left = ends(project.processes())
+        console.signal(signal.SIGKILL)
+        console.end()
+        left.wait()
+        (project.run_dir / "server.json").unlink(missing_ok=True)
+    assert project.run("57701").status == 0
+    project.assert_whole([57701])
+
+
+@pytest.mark.slow
 def test_kill_9_the_host_agent(project: Any, gates: Any, ends: Any) -> None:
     gates.shut(GATED)
     console = project.begin(TEXT)

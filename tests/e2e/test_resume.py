@@ -82,6 +82,22 @@ def test_two_consoles_on_one_run_directory(project: Any, gates: Any) -> None:
     project.assert_whole(CHUNKS)
 
 
+def test_two_consoles_at_the_same_moment(project: Any, gates: Any, wait_until: Any) -> None:
+    """Both find no run directory; one makes it, the other is refused."""
+    gates.shut(0)
+    both = [project.begin(TEXT), project.begin(TEXT)]
+    gates.reached(0)
+    wait_until(lambda: not all(console.running() for console in both), "one is refused")
+    (first,) = [console for console in both if console.running()]
+    (second,) = [console for console in both if not console.running()]
+    ended = second.end()
+    assert ended.status == 2
+    assert f"in use by process {first.pid}" in ended.err
+    gates.open()
+    assert first.end().status == 0
+    project.assert_whole(CHUNKS)
+
+
 def test_a_run_directory_that_was_taken_along(project: Any) -> None:
     """Moved as a whole with its project: it goes on there."""
     assert project.run("0").status == 0
