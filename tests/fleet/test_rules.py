@@ -1,5 +1,7 @@
 """The pure parts of the fleet: a host's life, what an exit status means, and lines made of pieces."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,7 @@ def test_what_an_exit_status_means(status, kind, words):
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))
 def test_lines_are_the_same_however_the_stream_is_cut(data, cuts):
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[a:b].decode("utf-8", "surrogateescape") for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [data[a:b].decode("utf-8", "surrogateescape") for a, b in pairwise(edges)]
 
     def lines(pieces):
         joiner = LineJoiner("here:log")
