@@ -334,15 +334,13 @@ async def test_a_signal_leaves_like_q(scene, open_console):
     assert face.app.return_value == 130
 
 
-async def test_pictures_have_their_text(scene, tmp_path, monkeypatch):
-    pytest.importorskip("resvg_py", reason="resvg-py makes the PNG")
+async def test_pictures_have_their_text(scene, tmp_path, monkeypatch, need):
     path = Path(__file__).parents[2] / "tools" / "screenshots.py"
     spec = importlib.util.spec_from_file_location("screenshots", path)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "screenshots", module)
     spec.loader.exec_module(module)
-    if not list(module.FONTS.glob("*.ttf")):
-        pytest.skip("no DejaVu fonts here: apt-get install fonts-dejavu-core")
+    need(bool(list(module.FONTS.glob("*.ttf"))), "needs the DejaVu fonts: apt-get install fonts-dejavu-core")
     svg, png = await module.take(scene("small"), [module.Shot("small", (), (80, 24))], tmp_path)
     text = svg.read_text()
     assert "Fira" not in text
