@@ -318,7 +318,9 @@ class Session:
         )
 
     def _no_client_notice(self) -> tuple[Notice, ...]:
-        if self._ended or self._quit is not None or self._fleet is None or self._somebody_works():
+        if self._options.headless or self._ended or self._quit is not None:
+            return ()
+        if self._fleet is None or self._somebody_works():
             return ()
         return (Notice("No client is left; R starts them again.", "R", "error"),)
 
