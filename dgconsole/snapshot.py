@@ -66,7 +66,11 @@ class Counts(Struct, frozen=True):
 
 
 class ClientRow(Struct, frozen=True, kw_only=True):
-    """One client. ``last_word`` is seconds since it was last heard; ``chunk`` -1 when it has none."""
+    """One client.
+
+    ``last_word`` is seconds since it was last heard, None before its first word; ``chunk`` -1 when it has none;
+    ``cpu`` is percent of one core, ``rss`` bytes.
+    """
 
     name: str
     host: str

@@ -42,12 +42,12 @@ _RETRYING = CHUNK_STATES.index(ChunkState.RETRYING)
 _SLOWEST = 10
 _MOST_PROBLEMS = 1000
 _NOTICES = {
-    "ledger": ("The ledger cannot be written, handing out is paused: {text}. Mend it (free space?), then p.", "p"),
+    "ledger": ("The ledger cannot be written, handing out is paused: {text}. Mend it (free space?), then go on.", "p"),
     "destination": (
-        "Finished files cannot be kept, handing out is paused: {text}. Mend it (free space?), then p.",
+        "Finished files cannot be kept, handing out is paused: {text}. Mend it (free space?), then go on.",
         "p",
     ),
-    "errors": ("The same error on 3 chunks in a row, handing out is paused: {text}. R retries them, p goes on.", "R"),
+    "errors": ("The same error on 3 chunks in a row, handing out is paused: {text}.", "R"),
 }
 _HISTORY = """
     SELECT attempt, name, host, started, ended, coalesce(outcome, ''), fault, error,
@@ -133,7 +133,7 @@ class Reading:
             bytes=done.bytes,
             rows_per_second=rows,
             bytes_per_second=size,
-            last_word=now - client.heard if client.peer else None,
+            last_word=now - client.heard if client.pid else None,
             pid=client.pid,
             reason=client.reason,
         )

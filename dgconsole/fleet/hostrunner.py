@@ -48,7 +48,10 @@ LOG_FILE = "client.log"
 
 @dataclass(slots=True)
 class Process:
-    """One client process as the fleet knows it. ``end`` is None while it runs or has not run."""
+    """One client process as the fleet knows it.
+
+    ``end`` is None while it runs or has not run; ``cpu`` is percent of one core, ``rss`` bytes.
+    """
 
     name: str
     host: str
@@ -225,21 +228,21 @@ class HostRunner:
         elif isinstance(event, Exited):
             self._ended(self.processes[event.name], end_of(event.status))
         elif isinstance(event, Load):
-            for name, (cpu, rss) in event.clients.items():
-                self.processes[name].cpu, self.processes[name].rss = cpu, rss
+            for name, (share, rss) in event.clients.items():
+                self.processes[name].cpu, self.processes[name].rss = 100.0 * share, rss
 
     def _on_prepared(self, event: Prepared) -> None:
         name, python = self._config.name, self._config.python or sys.executable
         if not event.ok and event.phase == "setup":
-            raise HostError(f"setup failed: {event.text}", f"Mend hosts.{name}.setup, then R.", hopeless=True)
+            raise HostError(f"setup failed: {event.text}", f"Mend hosts.{name}.setup; R tries again.", hopeless=True)
         if not event.ok:
             raise HostError(
-                f"{python} has no dgconsole: {event.text}", f"Mend hosts.{name}.python, then R.", hopeless=True
+                f"{python} has no dgconsole: {event.text}", f"Mend hosts.{name}.python; R tries again.", hopeless=True
             )
         if event.version != self._wiring.version:
             raise HostError(
                 f"{python} has dgconsole {event.version}, this is {self._wiring.version}",
-                f"Install {self._wiring.version} there, then R.",
+                f"Install {self._wiring.version} there; R tries again.",
                 hopeless=True,
             )
         self._mend = ""

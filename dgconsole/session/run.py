@@ -132,7 +132,7 @@ class Session:
 
     async def _begin(self) -> None:
         targets, counts = self._prepared.targets, self._coordinator.counts()
-        self._say(f"{counts.total:,} target chunks, {counts.completed:,} of them made already")
+        self._say(f"target chunks: {counts.total:,}, made already: {counts.completed:,}")
         if targets.skipped:
             self._say(f"{targets.skipped:,} numbers inside the ranges are no chunks of this tiling: passed over")
         for notice in self._notices:

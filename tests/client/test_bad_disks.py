@@ -11,6 +11,8 @@ import pytest
 from dgconsole.support.errors import Fault
 from dgconsole.wire import messages as m
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [57701, 57702, 58100, 58101, 58102]
 
 Mount = Callable[[Path, str], None]

@@ -11,6 +11,8 @@ import pytest
 from dgconsole.support.errors import Fault
 from dgconsole.wire import messages as m
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [0, 39600, 39619, 57701, 57702, 58100, 79201]
 
 
@@ -133,7 +135,6 @@ async def test_heartbeats_keep_an_idle_client_alive(console: Any, start: Any) ->
     await console.until(m.Bye)
 
 
-@pytest.mark.slow
 async def test_a_console_that_comes_back_is_found_again(console: Any, start: Any, tmp_path: Path) -> None:
     console.ends = False
     await console.open()

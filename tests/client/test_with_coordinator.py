@@ -16,6 +16,8 @@ from dgconsole.plan.bundle import bundle_items
 from dgconsole.plan.load import load_plan
 from dgconsole.support.clock import SystemClock
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [0, 39600, 39601, 39619, *range(57701, 57720), 79201]
 Client = asyncio.subprocess.Process
 Start = Callable[..., Awaitable[Client]]

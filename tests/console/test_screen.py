@@ -18,6 +18,8 @@ from dgconsole.support.clock import ManualClock
 from dgconsole.support.errors import BugError, InputError, Problem
 from dgconsole.views.grid import FixedRows
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "\x1b[31m\x1b]0;x\x07[bold red]\u202egnp.exe\r\n\t\x9b2J \ufe0f日本\ud800[/] [@click=app.quit]x[/]"
 
 

@@ -11,6 +11,8 @@ import pytest
 from dgconsole.plan.load import load_plan
 from dgconsole.support.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 Spoil = Callable[[Any], None]
 OBJECT = "fakePartitionerCfgs/Object.cfg"
 CHILD = "fakePartitionerCfgs/ForcedSource.cfg"

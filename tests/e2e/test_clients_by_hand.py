@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [*range(39600, 39640)]
 TEXT = "39600:39639"
 
@@ -24,7 +26,6 @@ def by_hand(project: Any, workdir: str, *options: str, token: str | None = None)
     return project.start("dgclient", *arguments, env={"DGCONSOLE_TOKEN": token or server["token"]})
 
 
-@pytest.mark.slow
 def test_two_more_clients_take_part(project: Any, waiting: Any, gates: Any, wait_until: Any) -> None:
     more = [by_hand(project, "w1", "--name", "hand-1"), by_hand(project, "w2")]
     wait_until(lambda: len(project.ledger.completed()) >= 30, "the two have made most")
@@ -39,7 +40,6 @@ def test_two_more_clients_take_part(project: Any, waiting: Any, gates: Any, wait
     assert project.processes() == []
 
 
-@pytest.mark.slow
 def test_a_wrong_token_is_refused_in_words(project: Any, waiting: Any, gates: Any) -> None:
     ended = by_hand(project, "w1", token="wrong").end()
     assert ended.status == 2
@@ -50,7 +50,6 @@ def test_a_wrong_token_is_refused_in_words(project: Any, waiting: Any, gates: An
     assert {row["client"] for row in project.report()} == {"here-1"}
 
 
-@pytest.mark.slow
 def test_a_second_client_in_one_workdir(project: Any, waiting: Any, gates: Any) -> None:
     """Be the first one by hand or the fleet's."""
     ended = by_hand(project, str(project.run_dir / "work" / "here-1")).end()
@@ -63,7 +62,6 @@ def test_a_second_client_in_one_workdir(project: Any, waiting: Any, gates: Any) 
     project.assert_whole(CHUNKS)
 
 
-@pytest.mark.slow
 def test_the_token_file_and_the_death_of_the_console(project: Any, waiting: Any, ends: Any) -> None:
     """A client by hand has no host agent to end it: it leaves when it loses its console."""
     client = by_hand(project, "w1", "--token-file", "run/server.json", token="")

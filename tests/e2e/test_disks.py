@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [*range(39600, 39612)]
 TEXT = "39600:39611"
 """Ten megabytes."""
@@ -31,7 +33,6 @@ def mount(need_root: None, need: Callable[[bool, str], None]) -> Iterator[Callab
         subprocess.run(["umount", "--lazy", place], check=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", ["1500k", "5m"])
 def test_a_full_disk(project: Any, mount: Callable[[Path, str], None], size: str) -> None:
     """Room for a bit of the run; then for all of it."""
@@ -53,7 +54,6 @@ def test_a_full_disk(project: Any, mount: Callable[[Path, str], None], size: str
         assert [outcome for _, outcome in project.ledger.attempts(chunk)].count("completed") == 1
 
 
-@pytest.mark.slow
 def test_a_disk_that_fills_up_to_the_last_byte(project: Any, gates: Any, mount: Callable[[Path, str], None]) -> None:
     """Not even the ledger can be written any more, nor the report."""
     project.run_dir = project.folder / "disk" / "run"
@@ -76,7 +76,6 @@ def test_a_disk_that_fills_up_to_the_last_byte(project: Any, gates: Any, mount: 
     project.assert_whole(CHUNKS)
 
 
-@pytest.mark.slow
 def test_a_ledger_that_cannot_be_written(
     project: Any, gates: Any, mount: Callable[[Path, str], None], tmp_path: Path
 ) -> None:
@@ -140,7 +139,6 @@ def test_a_read_only_place_for_the_run_directory(project: Any, mount: Callable[[
     assert "Read-only file system" in line
 
 
-@pytest.mark.slow
 def test_workdirs_that_cannot_be_written(project: Any, mount: Callable[[Path, str], None]) -> None:
     """No client can work: the run ends by itself, with the report."""
     mount(project.folder / "w", "size=1m,ro")
@@ -154,7 +152,6 @@ def test_workdirs_that_cannot_be_written(project: Any, mount: Callable[[Path, st
     assert project.processes() == []
 
 
-@pytest.mark.slow
 def test_one_workdir_too_small(project: Any, mount: Callable[[Path, str], None]) -> None:
     """That client gives up; the others make the chunks."""
     mount(project.folder / "w", "size=64k")
@@ -166,7 +163,6 @@ def test_one_workdir_too_small(project: Any, mount: Callable[[Path, str], None])
     assert "space left" in (project.run_dir / "logs" / "bad-1.log").read_text()
 
 
-@pytest.mark.slow
 def test_a_workdir_taken_away_in_mid_run(project: Any, gates: Any) -> None:
     """Its client gives up when it sees; the run ends when nobody is left, and goes on when told to."""
     project.write("hosts.yml", "hosts: {here: {clients: 1, workdir: w}}\n")

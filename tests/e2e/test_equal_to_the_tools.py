@@ -13,6 +13,8 @@ from dgconsole.catalog import datagen, visits
 from dgconsole.sky.overlap import Overlap
 from dgconsole.sky.tiling import tiling_of
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[1] / "catalog" / "specs"
 CHUNKS = [0, 39600, 40000, 57701, 79600]
 """Both poles, RA 0 on both sides of the equator, mid latitude."""
@@ -57,7 +59,6 @@ def partition(project: Any, table: str, *options: str) -> None:
     assert ended.status == 0, ended
 
 
-@pytest.mark.slow
 def test_the_shipped_catalog(project: Any, made: Callable[[int], Path]) -> None:
     assert project.run(",".join(map(str, CHUNKS))).status == 0
     for chunk in CHUNKS:
@@ -82,7 +83,6 @@ def visits_from_a_file(project: Any) -> None:
     shutil.copy(project.folder / "made" / "visit_table.csv", project.folder)
 
 
-@pytest.mark.slow
 def test_a_spec_of_the_original_with_visits_from_a_file(project: Any, made: Callable[[int], Path]) -> None:
     shutil.copy(SPECS / "fakedb.py", project.folder / "fakeGenSpec.py")
     visits_from_a_file(project)
@@ -93,7 +93,6 @@ def test_a_spec_of_the_original_with_visits_from_a_file(project: Any, made: Call
     assert_equal(project, 39600, made(39600), "ForcedSource")
 
 
-@pytest.mark.slow
 def test_a_spec_of_2020(project: Any, made: Callable[[int], Path]) -> None:
     """No density, no directors: counts from the arguments, the director from the .cfg files."""
     shutil.copy(SPECS / "fake2020.py", project.folder / "fakeGenSpec.py")
@@ -106,7 +105,6 @@ def test_a_spec_of_2020(project: Any, made: Callable[[int], Path]) -> None:
     assert_equal(project, 57701, made(57701), "ForcedSource")
 
 
-@pytest.mark.slow
 def test_generators_of_the_users_own(project: Any, made: Callable[[int], Path]) -> None:
     """In the original's calling forms; the same bytes from one client and from two."""
     shutil.copy(SPECS / "ownclasses.py", project.folder / "fakeGenSpec.py")

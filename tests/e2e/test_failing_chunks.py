@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [0, *range(39600, 39606), 57701, 57750, 79600]
 TEXT = "0,39600:39605,57701,57750,79600"
 BAD = [57701, 79600]
 """No target is a neighbour of these, and so none is spoilt with them."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("clients", [1, 2])
 def test_chunks_that_always_fail(project: Any, clients: int) -> None:
     project.clients(clients)
@@ -36,7 +37,6 @@ def test_chunks_that_always_fail(project: Any, clients: int) -> None:
     assert [len(project.ledger.attempts(chunk)) for chunk in BAD] == [2, 2]
 
 
-@pytest.mark.slow
 def test_a_chunk_that_fails_once(project: Any) -> None:
     project.clients(1)
     trip = project.folder / "tripped"
@@ -51,7 +51,6 @@ def test_a_chunk_that_fails_once(project: Any) -> None:
     assert project.ledger.attempts(57701) == [(1, "failed"), (2, "completed")]
 
 
-@pytest.mark.slow
 def test_a_generator_that_always_fails(project: Any) -> None:
     """The fault is hardly the chunks': nothing more is handed out after the third, and headless ends."""
     project.generator("raise KeyError('column')")
@@ -68,7 +67,6 @@ def test_a_generator_that_always_fails(project: Any) -> None:
     assert project.files() == {}
 
 
-@pytest.mark.slow
 def test_a_chunk_that_kills_its_client(project: Any) -> None:
     """As a crash of a library would, or a lack of memory: limbo before it has cost all clients."""
     project.generator("if rows.chunk == 57701: os.kill(os.getpid(), 9)", "import os\n")

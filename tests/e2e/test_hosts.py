@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BROKEN = {
     "no such interpreter": ("python: /no/such/python", "here set aside: /no/such/python cannot be started"),
     "another interpreter": (

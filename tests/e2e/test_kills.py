@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [0, *range(39600, 39620), 57701, 57750, 57751]
 TEXT = "0,39600:39619,57701,57750,57751"
 GATED = 57701
@@ -17,7 +19,6 @@ def times(project: Any, chunks: Any) -> dict[str, int]:
     return {name: (project.run_dir / "chunks" / name).stat().st_mtime_ns for name in names}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("clients", [1, 2])
 def test_kill_9_the_console(project: Any, gates: Any, ends: Any, wait_until: Any, clients: int) -> None:
     project.clients(clients)
@@ -43,7 +44,6 @@ def test_kill_9_the_console(project: Any, gates: Any, ends: Any, wait_until: Any
     assert {row["attempts"] for row in project.report()} == {"1"}
 
 
-@pytest.mark.slow
 def test_kill_9_the_console_again_and_again(project: Any, ends: Any, wait_until: Any) -> None:
     """Wherever it hits: nothing is lost, nothing is made twice."""
     text, chunks = "39600:39639", list(range(39600, 39640))
@@ -60,7 +60,6 @@ def test_kill_9_the_console_again_and_again(project: Any, ends: Any, wait_until:
     project.assert_whole(list(project.states()))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("clients", [1, 2])
 def test_kill_9_a_client(project: Any, gates: Any, clients: int) -> None:
     project.clients(clients)
@@ -77,7 +76,6 @@ def test_kill_9_a_client(project: Any, gates: Any, clients: int) -> None:
     assert project.processes() == []
 
 
-@pytest.mark.slow
 def test_sigterm_to_a_client(project: Any, gates: Any) -> None:
     """Somebody wants that one gone: it gives back what it has, without blame, and is not started again."""
     gates.shut(GATED)
@@ -94,7 +92,6 @@ def test_sigterm_to_a_client(project: Any, gates: Any) -> None:
     assert row["client"] != name
 
 
-@pytest.mark.slow
 def test_kill_9_at_the_very_beginning(project: Any, ends: Any, wait_until: Any) -> None:
     """However little there is of a run directory, the same command makes it whole."""
     for name in ("", "lock", "plan", "plan/plan.json", "ledger.sqlite", "server.json", "work/here-1/.lock"):
@@ -109,7 +106,6 @@ def test_kill_9_at_the_very_beginning(project: Any, ends: Any, wait_until: Any) 
     project.assert_whole([57701])
 
 
-@pytest.mark.slow
 def test_kill_9_the_host_agent(project: Any, gates: Any, ends: Any) -> None:
     gates.shut(GATED)
     console = project.begin(TEXT)
@@ -126,7 +122,6 @@ def test_kill_9_the_host_agent(project: Any, gates: Any, ends: Any) -> None:
     assert project.processes() == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_in_mid_run(project: Any, gates: Any, number: signal.Signals) -> None:
     gates.shut(GATED)
@@ -148,7 +143,6 @@ def test_a_signal_in_mid_run(project: Any, gates: Any, number: signal.Signals) -
     assert {row["attempts"] for row in project.report()} == {"1"}
 
 
-@pytest.mark.slow
 def test_a_second_signal_does_not_wait(project: Any, gates: Any, ends: Any) -> None:
     gates.shut(GATED)
     console = project.begin(TEXT)

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [0, 39600, 57701]
 TEXT = "0,39600,57701"
 

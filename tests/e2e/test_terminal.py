@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CHUNKS = [0, 39600, 57701]
 TEXT = "0,39600,57701"
 GATED = 57701
@@ -54,7 +56,6 @@ def terminals() -> Iterator[list[Terminal]]:
         terminal.process.wait()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--headless",)], ids=["console", "headless"])
 def test_the_terminal_is_closed(
     project: Any, gates: Any, ends: Any, wait_until: Any, terminals: list[Terminal], options: tuple[str, ...]
