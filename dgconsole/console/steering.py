@@ -91,13 +91,15 @@ class Steering(App[int | DgError]):
         assert self.feed is not None
         limbo = self.feed.snapshot.counts.limbo
         gone = sum(client.state in BAD_CLIENTS for client in self.feed.snapshot.clients)
-        text = (
-            f"{plural(limbo, 'chunk')} in limbo {'goes' if limbo == 1 else 'go'} back to pending with fresh attempts."
-        )
+        happens = []
+        if limbo or not gone:
+            goes = "goes" if limbo == 1 else "go"
+            happens.append(f"{plural(limbo, 'chunk')} in limbo {goes} back to pending with fresh attempts.")
         if gone:
-            text += f" {plural(gone, 'client')} that gave up or got lost {'comes' if gone == 1 else 'come'} back."
+            comes = "comes" if gone == 1 else "come"
+            happens.append(f"{plural(gone, 'client')} that gave up or got lost {comes} back.")
         answers = (("retry", f"Retry {plural(limbo, 'chunk')}" if limbo else "Bring back"), ("", "Cancel"))
-        self.ask(Question("Retry all", text, answers), lambda: self.send(RetryAll()))
+        self.ask(Question("Retry all", " ".join(happens), answers), lambda: self.send(RetryAll()))
 
     def action_pause(self) -> None:
         assert self.feed is not None

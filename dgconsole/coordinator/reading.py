@@ -42,7 +42,10 @@ _RETRYING = CHUNK_STATES.index(ChunkState.RETRYING)
 _SLOWEST = 10
 _MOST_PROBLEMS = 1000
 _NOTICES = {
-    "ledger": ("The ledger cannot be written, handing out is paused: {text}. Mend it (free space?), then go on.", "p"),
+    "ledger": (
+        "The ledger cannot be written, handing out is paused: {text}. Mend it (free space?), then go on.",
+        "p",
+    ),
     "destination": (
         "Finished files cannot be kept, handing out is paused: {text}. Mend it (free space?), then go on.",
         "p",

@@ -83,7 +83,11 @@ def verdict(counts: Counts, state: RunState, *, reason: str = "") -> str:
     """How it ended, or stands, in one line. ``reason``: why nothing more is handed out."""
     unmade = counts.total - counts.completed - counts.limbo
     if counts.completed == counts.total:
-        return f"Complete: all {counts.total:,} chunks are made." if counts.total != 1 else "Complete: the chunk is made."
+        return (
+            f"Complete: all {counts.total:,} chunks are made."
+            if counts.total != 1
+            else "Complete: the chunk is made."
+        )
     parts = [f"{counts.completed:,} of {counts.total:,} chunks are made"]
     if counts.limbo:
         parts.append(f"{counts.limbo:,} in limbo")

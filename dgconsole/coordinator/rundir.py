@@ -150,9 +150,10 @@ def _lock(path: Path) -> int:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
         os.close(fd)
-        what = f"in use by process {holder}; end it first, or name another directory with --run-dir"
+        who = f"process {holder}" if holder else "another console"  # one that has not yet said who it is
+        what = f"in use by {who}; end it first, or name another directory with --run-dir"
         raise InputError(Problem(what, file=str(path))) from error
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)

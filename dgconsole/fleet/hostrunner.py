@@ -106,6 +106,7 @@ class HostRunner:
 
     def add_client(self) -> str:
         process = self._new_process()
+        self._reopen()
         self._start(process)
         return process.name
 
@@ -128,6 +129,7 @@ class HostRunner:
                 continue
             process.tried, process.wanted, process.end = 0, True, None
             again.append((process.name, self._config.name))
+            self._reopen()
             self._start(process)
         if self._state is HostState.SET_ASIDE:
             self._lost_agents = 0
@@ -142,6 +144,13 @@ class HostRunner:
                 self._stop_waiting(process)
             self._leave_when_empty()
 
+    def _reopen(self) -> None:
+        """A client is wanted: a host that was drained comes back, at once or as soon as its agent has gone."""
+        if self._state is HostState.DRAINING and any(p.running for p in self.processes.values()):
+            self._move(HostEvent.REOPEN)
+        elif self._state is HostState.DRAINED:
+            self._wake.set()
+
     def stop(self, grace: float) -> None:
         self._stopping = True
         self._grace = grace
@@ -153,8 +162,8 @@ class HostRunner:
     # ---- the life of the host
 
     async def run(self) -> None:
-        """Until the host has ended: connect, serve, and on a loss wait and connect again."""
-        while not self._stopping and self._state is not HostState.ENDED:
+        """Until the fleet stops: connect, serve, and connect again after a loss or when a drained host is wanted."""
+        while not self._stopping:
             self._move(HostEvent.CONNECT)
             hopeless = False
             try:
@@ -163,8 +172,13 @@ class HostRunner:
             except HostError as error:
                 reason, self._mend, hopeless = error.reason, error.mend, error.hopeless
             self._all_vanished(reason)
-            if self._stopping or self._state is HostState.DRAINING:
+            if self._stopping:
                 break
+            if self._state is HostState.DRAINING:
+                self._move(HostEvent.EMPTY)
+                if not any(p.wanted and p.end is None for p in self.processes.values()):
+                    await self._woken(None)
+                continue
             self._lost_agents += 1
             if hopeless or self._lost_agents > MAX_RESTARTS:
                 self._move(HostEvent.HOPELESS, reason)

@@ -18,6 +18,8 @@ class HostState(StrEnum):
     """Cannot be used until a person mends it."""
     DRAINING = "draining"
     """Its clients finish what they have; no new ones start."""
+    DRAINED = "drained"
+    """Its clients and its agent have ended; a client that is wanted brings it back."""
     ENDED = "ended"
 
 
@@ -31,6 +33,9 @@ class HostEvent(StrEnum):
     HOPELESS = "hopeless"
     """It cannot work like this, or the tries are used up."""
     DRAIN = "drain"
+    REOPEN = "reopen"
+    """A client is wanted before the last one has ended."""
+    EMPTY = "empty"
     END = "end"
 
 
@@ -61,6 +66,12 @@ TRANSITIONS: dict[HostState, dict[HostEvent, HostState]] = {
         HostEvent.END: HostState.ENDED,
     },
     HostState.DRAINING: {
+        HostEvent.REOPEN: HostState.UP,
+        HostEvent.EMPTY: HostState.DRAINED,
+        HostEvent.END: HostState.ENDED,
+    },
+    HostState.DRAINED: {
+        HostEvent.CONNECT: HostState.CONNECTING,
         HostEvent.END: HostState.ENDED,
     },
     HostState.ENDED: {},

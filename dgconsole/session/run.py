@@ -322,7 +322,9 @@ class Session:
             return ()
         if self._fleet is None or self._somebody_works():
             return ()
-        return (Notice("No client is left; R starts them again.", "R", "error"),)
+        if any(row.state in _BROUGHT_BACK for row in self._coordinator.clients()):
+            return (Notice("No client is left; R starts them again.", "R", "error"),)
+        return (Notice("No client is left; + on a host starts one.", "+", "error"),)
 
     async def chunk_table(self) -> ChunkTable:
         return await asyncio.to_thread(self._coordinator.chunk_table)

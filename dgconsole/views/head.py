@@ -2,11 +2,11 @@
 
 from typing import NamedTuple
 
-from dgconsole.snapshot import Counts, RunState, Snapshot
+from dgconsole.snapshot import ClientState, Counts, RunState, Snapshot
 from dgconsole.views.grid import Cell
 from dgconsole.views.numbers import chunk_rate, clock, percent, short, size
 from dgconsole.views.rates import Rates, mean_rate, time_left
-from dgconsole.views.signs import RUN_SIGNS, Signs
+from dgconsole.views.signs import CLIENT_SIGNS, LIVE_CLIENTS, RUN_SIGNS, Signs
 from dgconsole.views.text import harmless
 
 
@@ -38,11 +38,22 @@ def head(snapshot: Snapshot, rates: Rates, signs: Signs, *, stale: float = 0.0) 
     if snapshot.state is RunState.ENDED:
         whole = snapshot.counts.completed == snapshot.counts.total
         tone = "good" if whole else "hot"
+    elif snapshot.state is RunState.RUNNING and deserted(snapshot):
+        sign = CLIENT_SIGNS[ClientState.LOST]
+        word, tone = "no client left", sign.tone
     if stale > 3.0:
         word, tone = f"{word}, last word {round(stale)} s ago", "warm"
     state = Cell(f"{signs.of(sign)} {word}", tone)
     running = clock(snapshot.elapsed) if snapshot.state is not RunState.PLANNING else ""
     return Head(harmless(snapshot.name), state, running, time_left(snapshot, rates), _rates(snapshot, rates))
+
+
+def deserted(snapshot: Snapshot) -> bool:
+    """Whether there were clients, and none is there or about to come, while chunks are unmade."""
+    counts = snapshot.counts
+    return bool(snapshot.clients and (counts.pending or counts.in_work)) and not any(
+        client.state in LIVE_CLIENTS for client in snapshot.clients
+    )
 
 
 def _rates(snapshot: Snapshot, rates: Rates) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def _notice(notice: Notice, tone: str) -> Need:
     return Need("notice", tone, text, key, _MENDS.get(key, ""), more=text)
 
 
-_MENDS = {"p": "go on", "R": "retry all"}
+_MENDS = {"p": "go on", "R": "retry all", "+": "start one"}
 
 
 _TONES = {"calm": "good"}

@@ -133,6 +133,8 @@ def time_left(snapshot: Snapshot, rates: Rates) -> str:
     if snapshot.state is not RunState.RUNNING or not left:
         return ""
     clients = sum(client.state in LIVE_CLIENTS for client in snapshot.clients)
+    if snapshot.clients and not clients:
+        return ""
     if snapshot.session_completed < max(2 * clients, 2):
         return "settling"
     slow, fast = inf, 0.0

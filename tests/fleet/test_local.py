@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dgconsole.fleet.clients import EndKind
+from dgconsole.fleet.frames import Load
 from dgconsole.fleet.hosts import HostState
 from dgconsole.settings.structs import HostConfig
 
@@ -157,7 +158,40 @@ async def test_clients_are_added_and_ended_while_the_host_runs(run_fleet, client
     assert watched.ends[0][3] is False
     watched.fleet.drain("here")
     watched.fleet.end_client("here-2")
-    await watched.until(lambda: watched.fleet.hosts()[0].state == "ended")
+    await watched.until(lambda: watched.fleet.hosts()[0].state == "drained")
+    assert not watched.fleet.alive()
+
+
+async def test_a_client_that_is_added_brings_a_drained_host_back(run_fleet, client_python):
+    """Whether its agent has gone, is about to go, or still has clients."""
+    watched = run_fleet(HostConfig(name="here", clients=1, python=client_python(WAITS)))
+    await watched.until(lambda: "up" in watched.said("here-1"))
+    watched.fleet.drain("here")
+    watched.fleet.add_client("here")
+    await watched.until(lambda: "up" in watched.said("here-2"))
+    assert watched.fleet.hosts()[0].state == "up"
+    watched.fleet.drain("here")
+    watched.fleet.end_client("here-1")
+    watched.fleet.end_client("here-2")
+    await watched.until(lambda: len(watched.ends) == 2)
+    watched.fleet.add_client("here")
+    await watched.until(lambda: "up" in watched.said("here-3"))
+    watched.fleet.drain("here")
+    watched.fleet.end_client("here-3")
+    await watched.until(lambda: watched.fleet.hosts()[0].state == "drained")
+    watched.fleet.add_client("here")
+    assert watched.fleet.alive()
+    await watched.until(lambda: "up" in watched.said("here-4"))
+    assert watched.fleet.hosts()[0].state == "up"
+
+
+async def test_load_is_told_in_percent_of_a_core(run_fleet, client_python):
+    watched = run_fleet(HostConfig(name="here", clients=1, python=client_python(WAITS)))
+    await watched.until(lambda: "up" in watched.said("here-1"))
+    (runner,) = watched.fleet._runners.values()
+    runner._on_event(Load({"here-1": (0.93, 4096)}))
+    (process,) = watched.fleet.processes()
+    assert (process.cpu, process.rss) == (pytest.approx(93.0), 4096)
 
 
 ORPHAN_MAKER = """

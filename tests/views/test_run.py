@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dgconsole.snapshot import Cause, ClientRow, ClientState, Counts, HostRow, Notice, RunState, Snapshot
 from dgconsole.views.clients import SORTS, ClientKey, HostKey, client_tree, natural
-from dgconsole.views.grid import GAP, Column, fit
+from dgconsole.views.grid import GAP, Cell, Column, fit
 from dgconsole.views.head import bar, head, plain_line, split_bar
 from dgconsole.views.needs import CALM, need_rows, needs
 from dgconsole.views.rates import Rates, time_left
@@ -99,6 +99,16 @@ def test_the_head_says_state_time_and_rates():
     assert top.clock == "00:01:30"
     assert top.rates[0] == "20.0 chunks/s"
     assert head(shot, rates, Signs(unicode=False)).state.text == "* running"
+
+
+@pytest.mark.parametrize("state", [ClientState.GAVE_UP, ClientState.LOST, ClientState.STOPPED])
+def test_a_run_without_clients_neither_runs_nor_has_a_time_left(state):
+    shot, rates = watched(20, 90, clients=(client("a-1", state=state), client("a-2", state=state)))
+    assert head(shot, rates, Signs()).state == Cell("✗ no client left", "hot")
+    assert head(shot, rates, Signs()).left == ""
+    coming, rates = watched(20, 90, clients=(client("a-1", state=state), client("a-2", state=ClientState.STARTING)))
+    assert head(coming, rates, Signs()).state.text == "● running"
+    assert head(coming, rates, Signs()).left
 
 
 def test_an_old_picture_says_so():
