@@ -82,7 +82,7 @@ class Fleet:
         return [pair for runner in self._runners.values() for pair in runner.restart_ended()]
 
     def drain(self, host: str) -> None:
-        """Start nothing more on ``host``; its agent ends when its clients have. A client added there brings it back."""
+        """Start nothing more on ``host``; its agent ends when its clients have. ``add_client`` brings it back."""
         self._runners[host].drain()
 
     def host_names(self) -> tuple[str, ...]:

@@ -172,22 +172,26 @@ class HostRunner:
             except HostError as error:
                 reason, self._mend, hopeless = error.reason, error.mend, error.hopeless
             self._all_vanished(reason)
-            if self._stopping:
-                break
-            if self._state is HostState.DRAINING:
-                self._move(HostEvent.EMPTY)
-                if not any(p.wanted and p.end is None for p in self.processes.values()):
-                    await self._woken(None)
-                continue
-            self._lost_agents += 1
-            if hopeless or self._lost_agents > MAX_RESTARTS:
-                self._move(HostEvent.HOPELESS, reason)
-                self._none_will_come(reason)
-                await self._woken(None)
-            else:
-                self._move(HostEvent.LOST, reason)
-                await self._woken(wait_before(self._lost_agents, first=self._wiring.timing.first_wait))
+            await self._until_wanted(reason, hopeless)
         self._move(HostEvent.END)
+
+    async def _until_wanted(self, reason: str, hopeless: bool) -> None:
+        """The agent has gone; returns when it is to be started again, or the fleet stops."""
+        if self._stopping:
+            return
+        if self._state is HostState.DRAINING:
+            self._move(HostEvent.EMPTY)
+            if not any(p.wanted and p.end is None for p in self.processes.values()):
+                await self._woken(None)
+            return
+        self._lost_agents += 1
+        if hopeless or self._lost_agents > MAX_RESTARTS:
+            self._move(HostEvent.HOPELESS, reason)
+            self._none_will_come(reason)
+            await self._woken(None)
+        else:
+            self._move(HostEvent.LOST, reason)
+            await self._woken(wait_before(self._lost_agents, first=self._wiring.timing.first_wait))
 
     async def _serve(self) -> None:
         timing = self._wiring.timing

@@ -464,6 +464,8 @@ class Session:
         task.add_done_callback(self._background.discard)
 
 
+_BROUGHT_BACK = frozenset({ClientState.GAVE_UP, ClientState.LOST, ClientState.REFUSED})
+"""Whom ``RetryAll`` starts again."""
 _TAKES_PART = frozenset(
     {ClientState.STARTING, ClientState.WORKING, ClientState.IDLE, ClientState.SILENT, ClientState.DRAINING}
 )
