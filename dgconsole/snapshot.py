@@ -260,6 +260,9 @@ class Report(Struct, frozen=True, kw_only=True):
     verdict: str
     counts: Counts
     elapsed: float
+    """Seconds of this session."""
+    session_rows: int = 0
+    """Rows of the chunks that this session completed."""
     hosts: tuple[Total, ...]
     clients: tuple[Total, ...]
     tables: tuple[Total, ...]

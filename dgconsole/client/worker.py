@@ -93,13 +93,13 @@ class Worker:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - generators are code of the user's
             stage = self._meter.stage
             mine = blame(error, stage, self._workdir.path)
-            story = _story(error)
+            story = story_of(error)
         if mine.fault is not Fault.STOPPED:
             self._workdir.note_failure(chunk, attempt, f"{stage} ({mine.fault.value}): {mine.text}\n\n{story}")
         return Broke(chunk, attempt, mine.fault, stage, _line(mine.text), _encodable(story))
 
 
-def _story(error: BaseException) -> str:
+def story_of(error: BaseException) -> str:
     """The traceback; none for a fault of the client that we found ourselves: a full disk says all in its line."""
     if isinstance(error, ChunkError) and error.fault.of_client:
         return ""

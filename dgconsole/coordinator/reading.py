@@ -70,6 +70,7 @@ class Reading:
         self._reader: Reader | None = None
         self._causes: tuple[int, tuple[Cause, ...]] = (-1, ())
         self._before = tally.everything.chunks
+        self._rows_before = tally.everything.rows
         self.started = clock.wall()
         """Epoch seconds when this session was opened."""
 
@@ -221,6 +222,7 @@ class Reading:
             verdict=self.verdict(),
             counts=self.counts(),
             elapsed=self._clock.wall() - self.started,
+            session_rows=tally.everything.rows - self._rows_before,
             hosts=totals(tally.hosts),
             clients=totals(tally.clients),
             tables=totals(tally.tables),

@@ -87,15 +87,16 @@ def standing(counts: Counts) -> str:
 def facts(report: Report) -> list[tuple[str, str]]:
     """The few figures of the whole run as (word, value)."""
     whole = totals(report)
-    per_second = whole.rows / report.elapsed if report.elapsed > 0 else 0.0
-    return [
+    found = [
         ("chunks", f"{report.counts.completed:,} of {report.counts.total:,}"),
         ("rows", f"{whole.rows:,}"),
         ("overlap rows", f"{whole.overlap_rows:,}"),
         ("bytes", size(whole.bytes)),
         ("time", clock(report.elapsed)),
-        ("mean", f"{short(per_second)} rows/s"),
     ]
+    if report.session_rows and report.elapsed > 0:
+        found.append(("mean", f"{short(report.session_rows / report.elapsed)} rows/s"))
+    return found
 
 
 def sections(report: Report, signs: Signs) -> tuple[Section, ...]:

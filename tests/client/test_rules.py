@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dgconsole.client.rules import blame, gives_up, in_a_line
+from dgconsole.client.worker import story_of
 from dgconsole.support.errors import ChunkError, Fault
 
 WORKDIR = Path("/scratch/here-1")
@@ -66,3 +67,13 @@ def test_errors_are_told_in_one_line() -> None:
     assert in_a_line(system_error(errno.ENOSPC)) == "/run/chunks/Object/x: No space left on device"
     assert in_a_line(KeyError()) == "KeyError"
     assert in_a_line(MemoryError()) == "out of memory"
+
+
+def test_a_fault_of_the_client_found_by_ourselves_has_no_traceback():
+    assert story_of(ChunkError(Fault.DISK, "the workdir has no space left")) == ""
+    with pytest.raises(KeyError) as raised:
+        {}["column"]
+    assert "Traceback" in story_of(raised.value)
+    wrapped = ChunkError(Fault.GENERATE, "KeyError: column")
+    wrapped.__cause__ = raised.value
+    assert "KeyError: 'column'" in story_of(wrapped)

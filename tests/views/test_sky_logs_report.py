@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dgconsole.snapshot import (
     AttemptRow,
@@ -226,6 +227,8 @@ def test_the_report_as_tables():
     assert totals(report).rows == 90
     assert verdict(report).text.startswith("still going: 9 of 10 chunks done (90.0 %)")
     assert ("chunks", "9 of 10") in facts(report)
+    assert "mean" not in dict(facts(report)), "this session made nothing: others did"
+    assert dict(facts(replace(report, session_rows=30)))["mean"] == "3 rows/s"
     made = {section.key: section.rows for section in sections(report, Signs())}
     assert list(made) == ["causes", "problems", "hosts", "tables", "clients", "stages", "slowest"]
     assert made["stages"].line(0).cells[2].text == "75%"
