@@ -6,8 +6,8 @@ from types import TracebackType
 
 import numpy as np
 
-from dgconsole.partition.names import chunk_file
 from dgconsole.partition.place import Places
+from dgconsole.support.filenames import home_name, overlap_name
 
 MOST_COLLECTED = 64 << 20
 """Bytes of text held back before they are written, however large the pool may be."""
@@ -56,7 +56,7 @@ class OutputFolder:
         name = self.names.get((chunk, overlap))
         if name is None:
             node = f"node_{chunk % self.nodes:05d}/" if self.nodes > 1 else ""
-            name = self.names[chunk, overlap] = node + chunk_file(chunk, overlap, self.prefix)
+            name = self.names[chunk, overlap] = node + (overlap_name if overlap else home_name)(chunk, self.prefix)
         self.append(name, text)
 
     def append(self, name: str, text: memoryview | bytes) -> None:

@@ -3,9 +3,9 @@
 import re
 from typing import TYPE_CHECKING
 
-from dgconsole.partition.names import PREFIX
 from dgconsole.settings.structs import Dialect, PartitionerConfig
 from dgconsole.support.errors import ChunkError, Fault, Problem
+from dgconsole.support.filenames import PREFIX
 
 if TYPE_CHECKING:
     import polars as pl

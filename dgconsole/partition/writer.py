@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dgconsole.partition.layout import NULL, SUB_CHUNK, layout_of
-from dgconsole.partition.names import attempt_name, chunk_file
 from dgconsole.partition.text import spell, spell_series
 from dgconsole.settings.structs import PartitionerConfig
 from dgconsole.sky.overlap import Overlap
 from dgconsole.sky.tiling import Cells, PositionError, Tiling
 from dgconsole.support.batch import Batch, Block
 from dgconsole.support.errors import ChunkError, Fault
+from dgconsole.support.filenames import attempt_name, home_name, overlap_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -72,8 +72,8 @@ class ChunkTableWriter:
         self.chunk = chunk
         self.layout = layout_of(config)
         self.overlap = _overlap(tiling, config.overlap) if config.overlap > 0.0 else None
-        self.home_file = _File(folder, chunk_file(chunk), attempt, overlap=False)
-        self.overlap_file = _File(folder, chunk_file(chunk, overlap=True), attempt, overlap=True)
+        self.home_file = _File(folder, home_name(chunk), attempt, overlap=False)
+        self.overlap_file = _File(folder, overlap_name(chunk), attempt, overlap=True)
 
     @property
     def written_rows(self) -> int:

@@ -1,16 +1,17 @@
 """The names of a chunk's files: final ones, and the ones that an attempt writes under until it is accepted."""
 
+PREFIX = "chunk"
 _MARK = ".attempt-"
 
 
-def home_name(chunk: int) -> str:
-    """The file of the chunk's own rows."""
-    return f"chunk_{chunk}.txt"
+def home_name(chunk: int, prefix: str = PREFIX) -> str:
+    """The file of the chunk's own rows; only ``dgpartition`` knows other prefixes."""
+    return f"{prefix}_{chunk}.txt"
 
 
-def overlap_name(chunk: int) -> str:
+def overlap_name(chunk: int, prefix: str = PREFIX) -> str:
     """The file of the rows that lie in the overlap of the chunk's sub-chunks."""
-    return f"chunk_{chunk}_overlap.txt"
+    return f"{prefix}_{chunk}_overlap.txt"
 
 
 def attempt_name(final: str, attempt: int) -> str:

@@ -9,11 +9,11 @@ from dgconsole.catalog.chunks import Catalog
 from dgconsole.catalog.datagen import main as datagen
 from dgconsole.catalog.spec import load_spec, read_spec
 from dgconsole.partition.command import main as dgpartition
-from dgconsole.partition.names import chunk_file
 from dgconsole.partition.writer import ChunkTableWriter
 from dgconsole.settings.partitioner.config import load_partitioner
 from dgconsole.settings.structs import PartitionerConfig, TextFile
 from dgconsole.sky.overlap import Overlap
+from dgconsole.support.filenames import home_name, overlap_name
 
 ROOT = Path(__file__).parents[2]
 SPEC = ROOT / "fakeGenSpec.py"
@@ -66,7 +66,7 @@ def made(chunk: int, folder: Path) -> Files:
         index = f"--part.id-url=file://{folder / 'outObject' / 'chunk_object_index.txt'}"
         more = [] if table == "Object" else [index]
         assert dgpartition(["-c", str(CFG / f"{table}.cfg"), *inputs, "--out.dir", str(out), *more]) == 0
-        paths = (out / chunk_file(chunk, overlap) for overlap in (False, True))
+        paths = (out / name(chunk) for name in (home_name, overlap_name))
         found |= {(table, path.name): lines(path) for path in paths if path.exists()}
     return found
 

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dgconsole.partition.command import main
-from dgconsole.partition.names import attempt_name, split_attempt
 from dgconsole.partition.text import check_streamable
 from dgconsole.partition.writer import ChunkTableWriter, WrittenTable, disk_error
 from dgconsole.settings.partitioner.config import load_partitioner
@@ -20,6 +19,7 @@ from dgconsole.settings.structs import Dialect, PartitionerConfig, TextFile
 from dgconsole.sky.tiling import tiling_of
 from dgconsole.support.batch import Batch, Block
 from dgconsole.support.errors import ChunkError, Fault
+from dgconsole.support.filenames import attempt_name
 
 TILING = tiling_of(18, 10)
 OVERLAP = 0.4
@@ -170,7 +170,7 @@ def test_files_come_with_their_first_row_under_the_attempts_name(tmp_path: Path,
     (file,) = writer.close().files
     assert file.path == tmp_path / "chunk_324.txt.attempt-7"
     assert (file.name, file.rows, file.overlap) == ("chunk_324.txt", 50, False)
-    assert split_attempt(file.path.name) == ("chunk_324.txt", 7)
+    assert file.path.name == attempt_name("chunk_324.txt", 7)
 
 
 def test_each_child_is_in_the_cell_of_its_own_place(tmp_path: Path) -> None:
