@@ -1,8 +1,8 @@
 """The console as an application: five screens over one session, its keys, and how it ends."""
 
 import asyncio
+import locale
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -419,5 +419,5 @@ def _near(path: str) -> str:
 
 
 def _speaks_unicode() -> bool:
-    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-    return encoding.lower().replace("-", "").startswith("utf")
+    """What the locale says; stdout's own encoding doesn't, as Python writes UTF-8 in the C locale."""
+    return locale.getencoding().lower().replace("-", "").startswith("utf")

@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -197,6 +198,16 @@ async def test_without_colour_nothing_is_lost(scene, open_console, monkeypatch):
             assert sign in text
         for word in ("limbo", "retrying", "assigned", "completed", "pending"):
             assert word in text
+
+
+@pytest.mark.parametrize(("names", "unicode"), [("LC_ALL=C", False), ("LC_ALL=C.UTF-8", True), ("LANG=", True)])
+def test_the_locale_says_whether_signs_are_ascii(names, unicode):
+    """In a process of its own, as Python looks at the locale once; without one it takes UTF-8."""
+    name, _, value = names.partition("=")
+    plain = {key: text for key, text in os.environ.items() if key not in ("LANG", "LC_ALL", "LC_CTYPE")}
+    program = "from dgconsole.console.app import _speaks_unicode as speaks; print(speaks())"
+    said = subprocess.run([sys.executable, "-c", program], env=plain | {name: value}, capture_output=True, check=True)
+    assert said.stdout.decode().strip() == str(unicode)
 
 
 async def test_without_unicode_signs_are_ascii(scene, open_console, monkeypatch):
