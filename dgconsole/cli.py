@@ -175,10 +175,9 @@ async def _run_console(hosts: "tuple[HostConfig, ...]", config: Path, given: Nam
     app = ConsoleApp(start, Path(given.hosts).name)
 
     async def end_now(number: int) -> None:
-        terminal_gone = number == signal.SIGHUP
-        with (
-            app.batch_update() if terminal_gone else contextlib.nullcontext()
-        ):  # a screen that is gone takes no paint
+        terminal_gone = number == signal.SIGHUP and not os.isatty(sys.__stdout__.fileno() if sys.__stdout__ else -1)
+        paint = app.batch_update() if terminal_gone else contextlib.nullcontext()  # a screen that is gone takes none
+        with paint:
             for session in opened:
                 await session.end_now()
                 await session.close()

@@ -351,14 +351,14 @@ class ConsoleApp(Steering):
         self.push_screen(Facts(f"Keys on {TABS[self._active]}", help_lines(self, self.screen.active_bindings)))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action that a key does here, by name, with its key."""
+        """Every action that a key does here, by name, with its key; one that cannot act now says so."""
         for active in screen.active_bindings.values():
             binding = active.binding
-            if binding.tooltip and active.enabled and binding.action != "command_palette" and not binding.system:
-                key = self.get_key_display(binding)
-                yield SystemCommand(
-                    binding.description, f"{key}   {binding.tooltip}", self._caller(binding.action, active.node)
+            if binding.tooltip and binding.action != "command_palette" and not binding.system:
+                what = (
+                    f"{self.get_key_display(binding)}   {binding.tooltip}{'' if active.enabled else '   (not now)'}"
                 )
+                yield SystemCommand(binding.description, what, self._caller(binding.action, active.node))
 
     def _caller(self, action: str, node: DOMNode) -> Callable[[], None]:
         def call() -> None:

@@ -20,7 +20,6 @@ from dgconsole.views.grid import Cell
 from dgconsole.views.logs import LogStore
 from dgconsole.views.needs import CALM, Need, need_rows, needs
 from dgconsole.views.numbers import about, chunk_rate, short, size
-from dgconsole.views.rates import Rate
 from dgconsole.views.text import plural
 
 if TYPE_CHECKING:
@@ -124,15 +123,19 @@ class Overview(Pane):
         self._clients.say_empty("nothing matches the filter; escape clears it" if self._wanted else "no client yet")
 
     def _show_rates(self, feed: "Feed") -> None:
-        now = feed.rates.now() if not feed.ended else Rate()
+        now = feed.rates.now()
         curve = feed.rates.curve(self._charts.points)
         chunks, rows, sizes = ([point and point[k] for point in curve] for k in range(3))
-        value, _, unit = chunk_rate(now.chunks).partition(" ")
+        said = (
+            ("", "", "")
+            if feed.ended
+            else (chunk_rate(now.chunks), f"{short(now.rows)} rows/s", f"{size(now.bytes)}/s")
+        )
         self._charts.show(
             (
-                Series("chunks", f"{value} {unit}", chunks, "good"),
-                Series("rows", f"{short(now.rows)} rows/s", rows, "busy"),
-                Series("bytes", f"{size(now.bytes)}/s", sizes, "soft"),
+                Series("chunks", said[0], chunks, "good"),
+                Series("rows", said[1], rows, "busy"),
+                Series("bytes", said[2], sizes, "soft"),
             )
         )
         self.retitle("#rate", f"Rate {self.signs.plain('─', '-')} last {about(feed.rates.span())}")

@@ -267,7 +267,9 @@ class Core(Attempts):
             peer = client.peer
             self._forget_peer(client)
             return [e.Drop(peer)]
-        return self._leave(client, self._good_end(client), "", Fault.STOPPED, now)
+        if client.draining or client.dismissed:
+            return self._leave(client, self._good_end(client), "", Fault.STOPPED, now)
+        return self._leave(client, ClientState.LOST, "ended by a signal, or with its host agent", Fault.STOPPED, now)
 
     # ---- time
 

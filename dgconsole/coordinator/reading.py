@@ -50,7 +50,7 @@ _NOTICES = {
         "Finished files cannot be kept, handing out is paused: {text}. Mend it (free space?), then go on.",
         "p",
     ),
-    "errors": ("The same error on 3 chunks in a row, handing out is paused: {text}.", "R"),
+    "errors": ("{text}: the same on 3 chunks in a row, handing out is paused.", "R"),
 }
 _HISTORY = """
     SELECT attempt, name, host, started, ended, coalesce(outcome, ''), fault, error,

@@ -18,7 +18,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("mark", "", 1),
     Column("id", "chunk", 7, right=True),
     Column("state", "state", 12),
-    Column("attempts", "tries", 5, rank=2, right=True),
+    Column("attempts", "tries", 6, rank=2, right=True),
     Column("client", "client", 12, rank=1, grow=1),
     Column("host", "host", 10, rank=5, grow=1),
     Column("rows", "rows", 11, rank=3, right=True),

@@ -35,7 +35,7 @@ _STAGES = (
 _CHUNKS = (
     Column("id", "chunk", 8, right=True),
     Column("state", "state", 12),
-    Column("attempts", "tries", 5, rank=3, right=True),
+    Column("attempts", "tries", 6, rank=3, right=True),
     Column("client", "client", 12, rank=2, grow=1),
     Column("seconds", "time", 11, rank=1, right=True),
     Column("rows", "rows", 12, rank=4, right=True),
@@ -43,7 +43,7 @@ _CHUNKS = (
 _PROBLEMS = (
     Column("id", "chunk", 8, right=True),
     Column("state", "state", 12, rank=3),
-    Column("attempts", "tries", 5, rank=2, right=True),
+    Column("attempts", "tries", 6, rank=2, right=True),
     Column("client", "client", 12, rank=1),
     Column("error", "cause", 20, grow=1),
 )

@@ -182,7 +182,7 @@ def test_what_it_said_before_its_process_ended_counts(bench: Any) -> None:
     b.complete(1, chunk, attempt)
     b.feed(e.Said(1, m.Bye()), e.Gone(1, "closed"))
     assert b.state(chunk) is State.COMPLETED
-    assert b.core.clients["here-1"].state is ClientState.DONE
+    assert b.core.clients["here-1"].state is ClientState.LOST
 
 
 def test_a_process_that_ended_without_its_connection_ending_is_not_waited_for(bench: Any) -> None:
@@ -290,7 +290,7 @@ def test_a_bye_gives_back_without_blame(bench: Any) -> None:
     b.ask(1, 3)
     b.feed(e.Said(1, m.Bye()))
     assert int(b.core.chunks.used.sum()) == 0
-    assert b.core.clients["here-1"].state is ClientState.DONE
+    assert b.core.clients["here-1"].state is ClientState.LOST
 
 
 def test_giving_up_is_booked_with_its_reason(bench: Any) -> None:
