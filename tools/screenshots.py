@@ -1,4 +1,4 @@
-"""Makes the pictures in screenshots/ from a real run of the shipped catalog: ``python tools/screenshots.py``.
+"""Makes the pictures in screenshots/ from a real run of the shipped spec: ``python tools/screenshots.py``.
 
 Each is the SVG that Textual exports, with a font that is there, and a PNG of it.
 """
@@ -24,6 +24,8 @@ from dgconsole.support.errors import DgError
 ROOT = Path(__file__).resolve().parents[1]
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
 FAMILY = "DejaVu Sans Mono"
+CHUNKS = "0:1624,24216:27893,39979:40019,78000:79600"
+"""Both poles, a band around the sky and a piece at RA 0: long enough to be at work while the pictures are taken."""
 
 
 class Shot(NamedTuple):
@@ -36,7 +38,7 @@ class Shot(NamedTuple):
 
 
 SHOTS: tuple[Shot, ...] = (
-    Shot("overview", done=0.4),
+    Shot("overview", done=0.3),
     Shot("sky", ("2",)),
     Shot("logs", ("4",)),
     Shot("small-terminal", ("1",), (80, 24)),
@@ -109,8 +111,8 @@ async def _settle(app: ConsoleApp) -> None:
 
 
 async def _real_run(folder: Path) -> list[Path]:
-    """The pictures of the documentation, from the shipped run in a folder of its own."""
-    options = SessionOptions(run_dir=Path("runs/fakedb"))
+    """The pictures of the documentation, from a run in a folder of its own."""
+    options = SessionOptions(run_dir=Path("runs/fakedb"), chunks=CHUNKS)
     session = await Session.open(load_hosts(ROOT / "hosts.yml"), ROOT / "serverCfg.yml", options)
     try:
         return await take(session, SHOTS, folder)
