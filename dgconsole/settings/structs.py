@@ -37,7 +37,11 @@ class PartitionerConfig(Struct, frozen=True, kw_only=True):
 
 
 class HostConfig(Struct, frozen=True, kw_only=True):
-    """One host of hosts.yml with the defaults applied. ``workdir`` None: work/ in the run directory."""
+    """One host of hosts.yml with the defaults applied.
+
+    ``workdir`` None: work/ in the run directory (local), ``~/.dgconsole/<run>`` (ssh). The keys from ``address``
+    on are for ``launcher: ssh``; an empty address is the name, None is what the user's ssh configuration says.
+    """
 
     name: str
     launcher: str = "local"
@@ -46,6 +50,16 @@ class HostConfig(Struct, frozen=True, kw_only=True):
     python: str | None = None
     setup: tuple[str, ...] = ()
     env: dict[str, str] = {}
+    address: str = ""
+    port: int | None = None
+    user: str | None = None
+    jump: str | None = None
+    identity: str | None = None
+    known_hosts: str | None = None
+    deploy: str = "venv"
+    """venv: our own wheel in a venv over there; none: what ``python`` and ``setup`` give."""
+    connect: str = "forward"
+    """forward: through the SSH connection; direct: to ``server.port`` of the console's machine."""
 
 
 class TextFile(Struct, frozen=True):

@@ -1,13 +1,14 @@
-"""The protocol of a launcher: it opens a two-way byte channel to a Python that waits for the agent's source."""
+"""The protocols of a launcher: a connection to a host, and the two-way byte channel of a program there."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 
 from dgconsole.settings.structs import HostConfig
 
 
 class Channel(Protocol):
-    """A running remote (or local) Python with its three streams."""
+    """A running program with its three streams."""
 
     def write(self, data: bytes) -> None:
         """Queue bytes for its stdin; silently nothing once it is gone."""
@@ -22,8 +23,27 @@ class Channel(Protocol):
         """Close its stdin and wait until it has ended."""
 
     def kill(self) -> None:
-        """End it now."""
+        """End it now, or at least hear no more of it."""
 
 
-Launcher = Callable[[HostConfig, tuple[str, ...]], Awaitable[Channel]]
-"""Runs an argument vector on a host (HostError when it cannot be reached)."""
+class Connection(Protocol):
+    """An open way to one host. Every call may raise HostError."""
+
+    async def run(self, argv: tuple[str, ...]) -> Channel:
+        """Start a program over there."""
+
+    async def server_address(self, address: str) -> str:
+        """Where clients over there find what listens here at ``address`` ("unix:PATH" or "HOST:PORT")."""
+
+    async def put(self, source: Path, target: str) -> None:
+        """Copy a file there; ``target`` (``~/`` is the home there) appears only when it is whole."""
+
+    def why_lost(self) -> str:
+        """Why the connection ended by itself; empty while it lives."""
+
+    async def close(self) -> None:
+        """End the connection and what it forwards."""
+
+
+Connect = Callable[[HostConfig], Awaitable[Connection]]
+"""Opens the way to a host; HostError (hopeless where a retry would fail the same way) when there is none."""
