@@ -316,6 +316,12 @@ class DrainHost(Command, frozen=True):
     host: str
 
 
+class ReconnectHost(Command, frozen=True):
+    """Try a host again that is set aside or waits for its next try."""
+
+    host: str
+
+
 class Quit(Command, frozen=True):
     """End the session: after the chunks in hand, or (``now``) at once; they go back to pending."""
 

@@ -8,8 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from dgconsole.fleet.frames import BOOTSTRAP, AnyEvent, HelloAgent, Order, agent_source, decode, encode
-from dgconsole.fleet.launchers.channel import Channel, Launcher
-from dgconsole.settings.structs import HostConfig
+from dgconsole.fleet.launchers.channel import Channel, Connection
 from dgconsole.support.errors import HostError
 
 MAX_NOISE = 64 * 1024
@@ -27,16 +26,14 @@ class AgentLink:
         self.hello = hello
 
     @classmethod
-    async def open(
-        cls, launcher: Launcher, host: HostConfig, python: str, *, lease: float, patience: float
-    ) -> "AgentLink":
+    async def open(cls, connection: Connection, python: str, *, lease: float, patience: float) -> "AgentLink":
         """Send the agent and wait for its hello; whatever a shell prints before it is passed over.
 
-        HostError names the phase (connect or hello) that failed or ran out of time.
+        HostError names the phase (start or hello) that failed or ran out of time.
         """
         nonce = "dgconsole-agent-" + secrets.token_hex(16)
         argv = (python, "-u", "-c", BOOTSTRAP, nonce, f"{lease:g}")
-        channel = await _within(patience, "connect", launcher(host, argv))
+        channel = await _within(patience, "start", connection.run(argv))
         try:
             source = agent_source()
             channel.write(b"%d\n" % len(source) + source)

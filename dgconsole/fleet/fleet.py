@@ -6,6 +6,8 @@ from pathlib import Path
 
 from dgconsole import __version__
 from dgconsole.fleet.hostrunner import HostRunner, Process
+from dgconsole.fleet.launchers.channel import Connect
+from dgconsole.fleet.launchers.local import connect_local
 from dgconsole.fleet.wiring import Log, OnClientExit, OnHostChange, Timing, Wiring
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import HostRow
@@ -20,6 +22,7 @@ class Fleet:
         *,
         run_dir: Path,
         server: str,
+        direct: str = "",
         token: str,
         log: Log,
         on_client_exit: OnClientExit,
@@ -28,7 +31,10 @@ class Fleet:
     ) -> None:
         wiring = Wiring(
             work_root=run_dir / "work",
+            run=run_dir.name,
+            connect=_launchers(hosts),
             server=server,
+            direct=direct,
             token=token,
             version=__version__,
             log=log,
@@ -81,6 +87,10 @@ class Fleet:
         """Start again, with fresh tries, the clients that gave up, were lost or refused; (client, host) of each."""
         return [pair for runner in self._runners.values() for pair in runner.restart_ended()]
 
+    def reconnect(self, host: str) -> bool:
+        """Try ``host`` again, with fresh tries, if it is set aside or waits; whether it was."""
+        return self._runners[host].reconnect()
+
     def drain(self, host: str) -> None:
         """Start nothing more on ``host``; its agent ends when its clients have. ``add_client`` brings it back."""
         self._runners[host].drain()
@@ -93,3 +103,12 @@ class Fleet:
             if client in runner.processes:
                 return runner
         raise KeyError(client)
+
+
+def _launchers(hosts: Sequence[HostConfig]) -> dict[str, Connect]:
+    connect: dict[str, Connect] = {"local": connect_local}
+    if any(host.launcher == "ssh" for host in hosts):
+        from dgconsole.fleet.launchers.ssh import SshLauncher
+
+        connect["ssh"] = SshLauncher().connect
+    return connect

@@ -31,7 +31,10 @@ class Prepare(Order, frozen=True, tag="prepare"):
 
 
 class Start(Order, frozen=True, tag="start"):
-    """Start one client; the token goes to its stdin, which stays open as long as the agent lives."""
+    """Start one client; the token goes to its stdin, which stays open as long as the agent lives.
+
+    ``{workdir}`` in ``argv`` is the workdir as it is over there (``~`` in it is the home of the user there).
+    """
 
     name: str
     argv: tuple[str, ...]

@@ -344,7 +344,7 @@ class Agent:
     # ---- clients
 
     def start(self, order: dict[str, Any]) -> None:
-        name, workdir = order["name"], order["workdir"]
+        name, workdir = order["name"], os.path.expanduser(order["workdir"])
         if name in self.clients:
             self.say({"is": "failed", "name": name, "busy": True, "text": "it still runs"})
             return
@@ -355,7 +355,7 @@ class Agent:
                 return
             log = Log(os.path.join(workdir, order["log"]))
             process = subprocess.Popen(
-                order["argv"],
+                [word.replace("{workdir}", workdir) for word in order["argv"]],
                 cwd=workdir,
                 env=dict(self.env, **order["env"]),
                 stdin=subprocess.PIPE,

@@ -5,7 +5,6 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dgconsole.fleet.agentlink import AgentLink
 from dgconsole.fleet.clients import MAX_RESTARTS, ClientEnd, EndKind, end_of, restarts
@@ -26,7 +25,7 @@ from dgconsole.fleet.frames import (
     Term,
 )
 from dgconsole.fleet.hosts import HostEvent, HostState, after, wait_before
-from dgconsole.fleet.launchers.local import open_local
+from dgconsole.fleet.launchers.channel import Connection
 from dgconsole.fleet.logcredit import CREDIT, LineJoiner
 from dgconsole.fleet.wiring import Wiring
 from dgconsole.settings.structs import HostConfig
@@ -42,6 +41,12 @@ CLIENT_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
+TRIES = {"local": MAX_RESTARTS, "ssh": 5}
+"""How often a lost host is connected again by itself, by launcher."""
+STEADY = 600.0
+"""Seconds after which a host that is up has its tries back."""
+LOCK_PATIENCE = 15.0
+"""Seconds beyond the lease that a workdir's lock may still be held by a client of a lost connection."""
 LOCK_FILE = ".lock"
 LOG_FILE = "client.log"
 
@@ -65,6 +70,7 @@ class Process:
     rss: int | None = None
     end: ClientEnd | None = None
     waiting: asyncio.Task[None] | None = field(default=None, repr=False)
+    busy_since: float | None = None
 
 
 class HostRunner:
@@ -81,6 +87,9 @@ class HostRunner:
         self._grace = wiring.timing.grace
         self._wake = asyncio.Event()
         self._lost_agents = 0
+        self._up_since = 0.0
+        self._python = ""
+        self._server = ""
         self.processes: dict[str, Process] = {}
         for _ in range(config.clients):
             self._new_process()
@@ -136,6 +145,17 @@ class HostRunner:
             self._wake.set()
         return again
 
+    def reconnect(self) -> bool:
+        """Try a host again that was set aside or waits for its next try; whether it was one."""
+        if self._state not in (HostState.SET_ASIDE, HostState.BACKING_OFF):
+            return False
+        self._lost_agents = 0
+        for process in self.processes.values():
+            if process.wanted and process.end is not None and process.end.kind is EndKind.VANISHED:
+                process.end, process.tried = None, 0
+        self._wake.set()
+        return True
+
     def drain(self) -> None:
         if self._state is HostState.UP:
             self._move(HostEvent.DRAIN)
@@ -167,8 +187,7 @@ class HostRunner:
             self._move(HostEvent.CONNECT)
             hopeless = False
             try:
-                await self._serve()
-                reason = "the host agent ended"
+                reason = await self._serve() or "the host agent ended"
             except HostError as error:
                 reason, self._mend, hopeless = error.reason, error.mend, error.hopeless
             self._all_vanished(reason)
@@ -184,8 +203,10 @@ class HostRunner:
             if not any(p.wanted and p.end is None for p in self.processes.values()):
                 await self._woken(None)
             return
+        if self._state is HostState.UP and asyncio.get_running_loop().time() - self._up_since > STEADY:
+            self._lost_agents = 0
         self._lost_agents += 1
-        if hopeless or self._lost_agents > MAX_RESTARTS:
+        if hopeless or self._lost_agents > TRIES[self._config.launcher]:
             self._move(HostEvent.HOPELESS, reason)
             self._none_will_come(reason)
             await self._woken(None)
@@ -193,14 +214,26 @@ class HostRunner:
             self._move(HostEvent.LOST, reason)
             await self._woken(wait_before(self._lost_agents, first=self._wiring.timing.first_wait))
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> str:
+        """From connecting to the end of the agent; why the connection was lost, if it was."""
+        connection = await self._wiring.connect[self._config.launcher](self._config)
+        try:
+            self._server = await self._address(connection)
+            agent_python = self._config.python or (sys.executable if self._local else "python3")
+            self._python = agent_python
+            await self._serve_with(connection, agent_python)
+            return connection.why_lost()
+        finally:
+            await connection.close()
+
+    async def _serve_with(self, connection: Connection, python: str) -> None:
         timing = self._wiring.timing
-        python = self._config.python or sys.executable
-        link = await AgentLink.open(open_local, self._config, python, lease=timing.lease, patience=timing.connect)
+        link = await AgentLink.open(connection, python, lease=timing.lease, patience=timing.connect)
         pinging = asyncio.create_task(self._ping(link))
         self._link = link
         try:
-            link.send(Prepare(self._config.setup, {**CLIENT_ENVIRONMENT, **self._config.env}, python, timing.prepare))
+            environment = {**CLIENT_ENVIRONMENT, **self._config.env}
+            link.send(Prepare(self._config.setup, environment, self._python, timing.prepare))
             link.send(Credit(CREDIT))
             if self._stopping:
                 link.send(QuitAgent(self._grace))
@@ -214,6 +247,16 @@ class HostRunner:
             self._link = None
             pinging.cancel()
             await link.close(self._grace + timing.grace)
+
+    @property
+    def _local(self) -> bool:
+        return self._config.launcher == "local"
+
+    async def _address(self, connection: Connection) -> str:
+        """Where this host's clients find the coordinator."""
+        if self._config.connect == "direct" and not self._local:
+            return self._wiring.direct
+        return await connection.server_address(self._wiring.server)
 
     async def _ping(self, link: AgentLink) -> None:
         number = 0
@@ -239,10 +282,11 @@ class HostRunner:
             self._on_prepared(event)
         elif isinstance(event, Started):
             process = self.processes[event.name]
-            process.running, process.pid, process.end = True, event.pid, None
+            process.running, process.pid, process.end, process.busy_since = True, event.pid, None, None
+        elif isinstance(event, StartFailed) and event.busy:
+            self._wait_for_lock(self.processes[event.name], event.text)
         elif isinstance(event, StartFailed):
-            kind = EndKind.VANISHED if event.busy else EndKind.GAVE_UP
-            self._ended(self.processes[event.name], ClientEnd(kind, event.text))
+            self._ended(self.processes[event.name], ClientEnd(EndKind.GAVE_UP, event.text))
         elif isinstance(event, Exited):
             self._ended(self.processes[event.name], end_of(event.status))
         elif isinstance(event, Load):
@@ -250,7 +294,7 @@ class HostRunner:
                 self.processes[name].cpu, self.processes[name].rss = 100.0 * share, rss
 
     def _on_prepared(self, event: Prepared) -> None:
-        name, python = self._config.name, self._config.python or sys.executable
+        name, python = self._config.name, self._python
         if not event.ok and event.phase == "setup":
             raise HostError(f"setup failed: {event.text}", f"Mend hosts.{name}.setup; R tries again.", hopeless=True)
         if not event.ok:
@@ -264,6 +308,7 @@ class HostRunner:
                 hopeless=True,
             )
         self._mend = ""
+        self._up_since = asyncio.get_running_loop().time()
         self._move(HostEvent.PREPARED)
         for process in self.processes.values():
             if process.wanted and not process.running and process.waiting is None and process.end is None:
@@ -273,8 +318,10 @@ class HostRunner:
 
     def _new_process(self) -> Process:
         name = f"{self._config.name}-{len(self.processes) + 1}"
-        root = Path(self._config.workdir) if self._config.workdir else self._wiring.work_root
-        workdir = str(root / name)
+        root = self._config.workdir or (
+            str(self._wiring.work_root) if self._local else f"~/.dgconsole/{self._wiring.run}"
+        )
+        workdir = os.path.join(root, name)  # noqa: PTH118 - a path over there
         joiner = LineJoiner(f"{self._config.name}:{os.path.join(workdir, LOG_FILE)}")  # noqa: PTH118 - a path over there
         process = self.processes[name] = Process(name, self._config.name, workdir, joiner)
         return process
@@ -283,9 +330,8 @@ class HostRunner:
         """Ask for the process; while the host is not up this does nothing: the preparation starts what is wanted."""
         if self._state is not HostState.UP:
             return
-        python = self._config.python or sys.executable
-        options = ("--server", self._wiring.server, "--workdir", process.workdir, "--name", process.name)
-        argv = (python, "-m", "dgconsole.client", *options, "--token-file", "-")
+        options = ("--server", self._server, "--workdir", "{workdir}", "--name", process.name)
+        argv = (self._python, "-m", "dgconsole.client", *options, "--token-file", "-")
         process.end = None
         self._send(Start(process.name, argv, process.workdir, {}, self._wiring.token, LOCK_FILE, LOG_FILE))
 
@@ -302,6 +348,19 @@ class HostRunner:
             process.waiting = asyncio.create_task(self._start_later(process, wait))
         self._wiring.on_client_exit(process.name, self._config.name, end, again)
         self._leave_when_empty()
+
+    def _wait_for_lock(self, process: Process, text: str) -> None:
+        """A client of an earlier connection may live until its lease runs out; that costs no try."""
+        now = asyncio.get_running_loop().time()
+        if process.busy_since is None:
+            process.busy_since = now
+            self._wiring.log(process.name, "WARNING", f"{text}: waiting for it")
+        patience = self._wiring.timing.lease + LOCK_PATIENCE
+        if self._state is HostState.UP and process.wanted and now - process.busy_since < patience:
+            wait = min(2.0, self._wiring.timing.first_wait)
+            process.waiting = asyncio.create_task(self._start_later(process, wait))
+        else:
+            self._ended(process, ClientEnd(EndKind.GAVE_UP, text))
 
     async def _start_later(self, process: Process, seconds: float) -> None:
         await asyncio.sleep(seconds)

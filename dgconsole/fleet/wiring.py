@@ -1,12 +1,13 @@
 """What every host runner needs of its surroundings: addresses, time limits, and whom to tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from dgconsole.fleet.clients import ClientEnd
 from dgconsole.fleet.hosts import HostState
+from dgconsole.fleet.launchers.channel import Connect
 
 Log = Callable[[str, str, str], None]
 """(source, level, text)."""
@@ -28,10 +29,16 @@ class Timing(Struct, frozen=True):
 
 
 class Wiring(Struct, frozen=True, kw_only=True):
-    """``server`` is the address that clients are given; ``work_root`` the default parent of workdirs."""
+    """``server`` is where the coordinator listens here, ``direct`` where any machine finds it ("" nowhere).
+
+    ``run`` names the run on other machines; ``connect`` is by launcher.
+    """
 
     work_root: Path
+    run: str
+    connect: Mapping[str, Connect]
     server: str
+    direct: str
     token: str
     version: str
     log: Log

@@ -33,6 +33,7 @@ from dgconsole.snapshot import (
     Notice,
     Pause,
     Quit,
+    ReconnectHost,
     Reply,
     Report,
     Resume,
@@ -370,6 +371,8 @@ class Session:
                 return Reply(True, f"{client} stops after the chunk in hand.")
             case DrainHost(host=host):
                 return await self._drain(host)
+            case ReconnectHost(host=host):
+                return self._reconnect(host)
             case Quit():
                 return await self._begin_quit(command)
             case Export(path=path, overwrite=overwrite):
@@ -409,6 +412,16 @@ class Session:
             if row.host == host and row.state in _TAKES_PART:
                 await self._coordinator.stop_client(row.name, now=False)
         return Reply(True, f"{host}: its clients stop after the chunks in hand.")
+
+    def _reconnect(self, host: str) -> Reply:
+        if self._fleet is None or host not in self._fleet.host_names():
+            return Reply(False, f"No host {host} is at work.")
+        if not self._fleet.reconnect(host):
+            return Reply(False, f"{host} is connected, or being connected.")
+        for name, of in self._fleet.client_names():
+            if of == host:
+                self._coordinator.expect(name, host)
+        return Reply(True, f"{host} is tried again.")
 
     async def _begin_quit(self, command: Quit) -> Reply:
         first = self._quit is None

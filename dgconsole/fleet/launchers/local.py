@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections import deque
+from pathlib import Path
 
 from dgconsole.settings.structs import HostConfig
 from dgconsole.support.errors import HostError
@@ -51,17 +53,49 @@ class LocalChannel:
             self._process.kill()
 
 
-async def open_local(host: HostConfig, argv: tuple[str, ...]) -> LocalChannel:
-    """Start ``argv`` on this machine."""
-    pipe = asyncio.subprocess.PIPE
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
-    except OSError as error:
-        raise HostError(
-            f"{argv[0]} cannot be started: {error.strerror}",
-            f"Set hosts.{host.name}.python to a Python that exists.",
-            hopeless=True,
-        ) from error
-    return LocalChannel(process)
+class LocalConnection:
+    """This machine: always there, nothing to forward."""
+
+    def __init__(self, host: HostConfig) -> None:
+        self._host = host
+
+    async def run(self, argv: tuple[str, ...]) -> LocalChannel:
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+            )
+        except OSError as error:
+            raise HostError(
+                f"{argv[0]} cannot be started: {error.strerror}",
+                f"Set hosts.{self._host.name}.python to a Python that exists.",
+                hopeless=True,
+            ) from error
+        return LocalChannel(process)
+
+    async def server_address(self, address: str) -> str:
+        return address
+
+    async def put(self, source: Path, target: str) -> None:
+        def copy() -> None:
+            place = Path(target).expanduser()
+            part = place.with_name(f"{place.name}.part")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, part)
+            part.replace(place)
+
+        try:
+            await asyncio.to_thread(copy)
+        except OSError as error:
+            raise HostError(f"{error.filename or target} cannot be written: {error.strerror}") from error
+
+    def why_lost(self) -> str:
+        return ""
+
+    async def close(self) -> None:
+        return
+
+
+async def connect_local(host: HostConfig) -> LocalConnection:
+    """The way to this machine."""
+    return LocalConnection(host)
