@@ -102,6 +102,16 @@ class Section:
             return node.value
         return None
 
+    def flag(self, name: str) -> bool | None:
+        """Yes or no."""
+        node = self.node(name)
+        if node is None:
+            return None
+        if isinstance(node.value, bool):
+            return node.value
+        self.note(name, f"{_described(node)}; true or false is wanted")
+        return None
+
     def words(self, name: str) -> tuple[str, ...]:
         """Text, or a list of texts and numbers, as they are written."""
         node = self.node(name)

@@ -31,7 +31,7 @@ _ELSEWHERE = (
         for key in ("arguments", "visits", "objects", "seed", "transaction_size", "cfgFileName", "baseCfgDir")
     ),
     "partitioner.cfgDir",
-    *(f"ingest.{key}" for key in ("kind", "host", "port", "user", "authKey", "dbName", "cfgDir")),
+    *(f"ingest.{key}" for key in ("kind", "host", "port", "user", "authKey", "dbName", "cfgDir", "collect")),
     "pregenerated.cfgDir",
     "chunks",
 )
@@ -93,6 +93,7 @@ class _ServerFile:
         spec = self._spec(generator, base)
         configs, config_files = self._partitioners(partitioner, base)
         kind = self._kind(ingest)
+        collect = ingest.flag("collect")
         name = self._name(ingest)
         ingest_files = self._ingest_files(ingest, base, name)
         pregenerated_dir = self._pregenerated(pregenerated, base)
@@ -120,6 +121,7 @@ class _ServerFile:
             pregenerated_dir=pregenerated_dir,
             secrets=secrets,
             server_file=self._file,
+            collect=collect is not False,
         )
 
     def spec(self) -> tuple[TextFile, Path] | None:

@@ -108,3 +108,5 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     """serverCfg.yml itself, secrets taken out."""
     given: tuple[str, ...] = ()
     """Which of "visits", "objects", "seed" the user named; the others are defaults."""
+    collect: bool = True
+    """Whether the files of remote clients come into the run directory; otherwise they stay on their hosts."""

@@ -22,6 +22,7 @@ def test_a_right_file_reads(project: Path) -> None:
     assert settings.spec.name == "spec.py"
     assert [config.table for config in settings.partitioners] == ["Object"]
     assert (settings.ingest_kind, settings.chunks, settings.pregenerated_dir) == ("files", None, None)
+    assert settings.collect
 
 
 def test_every_key_may_be_absent(project: Path) -> None:
@@ -120,6 +121,8 @@ def test_base_folder_as_the_original_is_run(project: Path) -> None:
             "host: db1",
             "serverCfg.yml:11: ingest.host: sending to a database is not built yet: set 'in",
         ),
+        ("kind: files", "collect: 1", "serverCfg.yml:11: ingest.collect: 1 is a number; true or false is wanted"),
+        ("kind: files", "colect: no", "serverCfg.yml:11: ingest.colect: unknown key; did you mean 'collect'?"),
         ("skydb", "../x", "serverCfg.yml:12: ingest.dbName: '../x' can't name a database"),
         ("skydb", "2020", "serverCfg.yml:12: ingest.dbName: 2020 is a number; plain text is wanted (put it into quo"),
         (
@@ -187,6 +190,13 @@ def test_a_table_name_is_letters_and_digits(project: Path, complaints: Complaint
     (project / "cfgs" / "Object.cfg").rename(project / "cfgs" / "1 table.cfg")
     (line,) = complaints()
     assert line.startswith("cfgs/1 table.cfg: '1 table' can't name a table: letters and digits only")
+
+
+@pytest.mark.parametrize(("written", "meant"), [("true", True), ("no", False), ("", True), ("~", True)])
+def test_files_are_collected_unless_told_otherwise(project: Path, written: str, meant: bool) -> None:
+    with (project / "serverCfg.yml").open("a") as file:
+        file.write(f"  collect: {written}\n")
+    assert load_settings(project / "serverCfg.yml").collect is meant
 
 
 @pytest.mark.parametrize(
