@@ -1,5 +1,6 @@
 """From the command line to an open run directory: all input read and checked together, nothing started."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from dgconsole.fleet.wiring import Timing
 from dgconsole.plan import Plan, Targets, configured_targets, resolve_targets
 from dgconsole.plan.load import load_plan
 from dgconsole.settings.frozen import frozen_files
-from dgconsole.settings.structs import RunSettings
+from dgconsole.settings.structs import HostConfig, RunSettings
 from dgconsole.sky.tiling import tiling_of
 from dgconsole.support.errors import InputError, Problem
 
@@ -40,7 +41,7 @@ class Prepared(Struct, frozen=True):
     run_dir: RunDir
 
 
-def prepare(config: Path, options: SessionOptions) -> Prepared:
+def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) -> Prepared:
     """Read and check everything, then open the run directory (default: ``runs/<name>``). Blocks.
 
     Raises
@@ -54,12 +55,26 @@ def prepare(config: Path, options: SessionOptions) -> Prepared:
         problems.append(Problem(what, key="--report"))
     try:
         settings, plan = load_plan(config)
+        problems += _unreachable(hosts, settings)
         targets = _targets(settings, plan, options.chunks)
     except InputError as error:
         raise InputError(*error.problems, *problems) from error
     InputError.raise_if(problems)
     path = options.run_dir or Path("runs") / settings.name
     return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
+
+
+def _unreachable(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:
+    """Hosts whose clients could not find the coordinator."""
+    if settings.server_port is not None:
+        return []
+    what = "'connect: direct' needs a port that clients reach: set server.port"
+    return [Problem(what, settings.path, key=f"hosts.{host.name}") for host in hosts if is_direct(host)]
+
+
+def is_direct(host: HostConfig) -> bool:
+    """Whether clients of ``host`` reach the coordinator over the network, not through the SSH connection."""
+    return host.launcher == "ssh" and host.connect == "direct"
 
 
 def _targets(settings: RunSettings, plan: Plan, chunks: str | None) -> Targets:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from dgconsole.fleet.fleet import Fleet
 from dgconsole.fleet.hosts import HostState
 from dgconsole.ingest.files import FilesDestination
 from dgconsole.plan import bundle_items
-from dgconsole.session.opening import Prepared, SessionOptions, prepare
+from dgconsole.session.opening import Prepared, SessionOptions, is_direct, prepare
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
     AddClient,
@@ -89,7 +90,7 @@ class Session:
     ) -> "Session":
         """Plan, open the ledger, listen, start the fleet. InputError: nothing was started."""
         clock = clock or SystemClock()
-        prepared = await asyncio.to_thread(prepare, config, options)
+        prepared = await asyncio.to_thread(prepare, config, hosts, options)
         run_dir = prepared.run_dir
         logbook = LogBook(run_dir.logs, clock)
         logging.getLogger().addHandler(logbook.handler)
@@ -161,6 +162,7 @@ class Session:
             self._hosts,
             run_dir=run_dir.path,
             server=address,
+            direct=await self._listen_directly(),
             token=coordinator.token,
             log=self._logbook.write,
             on_client_exit=self._client_exited,
@@ -171,6 +173,17 @@ class Session:
         for name, host in self._fleet.client_names():
             self._expect(name, host)
         self._fleet.start()
+
+    async def _listen_directly(self) -> str:
+        """Open ``server.port`` to the network, if a host wants it so; where clients find it, else ""."""
+        port = self._prepared.settings.server_port
+        if port is None or not any(map(is_direct, self._hosts)):
+            return ""
+        await self._coordinator.listen(f"0.0.0.0:{port}")
+        text = f"Port {port} is open to the network for hosts with 'connect: direct'; a token guards it."
+        self._notices.append(Notice(text))
+        self._say(text, "WARNING")
+        return f"{socket.getfqdn()}:{port}"
 
     async def _watch(self) -> None:
         """Ends the run each time that nothing is left to do; goes on when a person finds more."""
