@@ -39,6 +39,15 @@ def list_files(folder: Path, suffix: str, *, key: str, asked_by: tuple[str, int]
     return [path for path in found if path.name.endswith(suffix) and path.name[0] != "." and path.is_file()]
 
 
+def why_unreadable(path: Path) -> str:
+    """Why a file can't be read, in words; empty when it can."""
+    try:
+        with path.open("rb"):
+            return ""
+    except OSError as exc:
+        return _reason(exc)
+
+
 def line_of(file: TextFile, word: str) -> int:
     """The first line that holds ``word``, from 1; 0 when none does."""
     at = file.data.find(word.encode())

@@ -148,13 +148,17 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
         edit("serverCfg.yml", "kind: files", "host: db.example.org"),
         [r"serverCfg\.yml:15: ingest\.host: .*not built yet.*kind: files"],
     ),
-    "hosts over SSH": (
-        write("hosts.yml", "hosts:\n  there: {launcher: ssh}\n"),
-        [r"hosts\.yml:2: hosts\.there\.launcher: .*not built yet"],
+    "a key for SSH of a local host": (
+        write("hosts.yml", "hosts:\n  here: {user: gen}\n"),
+        [r"hosts\.yml:2: hosts\.here\.user: .*launcher: ssh"],
     ),
-    "ranges of hosts": (
-        write("hosts.yml", 'hosts:\n  "db[01-24]": {}\n'),
-        [r"hosts\.yml:2: hosts\.db\[01-24\]: .*not built yet"],
+    "range of hosts that runs backwards": (
+        write("hosts.yml", 'hosts:\n  "db[24-01]": {}\n'),
+        [r"hosts\.yml:2: hosts\.db\[24-01\]: .*01-24"],
+    ),
+    "one host twice": (
+        write("hosts.yml", 'hosts:\n  "db[01-03]": {}\n  db02: {}\n'),
+        [r"hosts\.yml:3: hosts\.db02: .*line 2"],
     ),
     "arguments that contradict": (
         edit("serverCfg.yml", "  seed: 1", "  seed: 1\n  visits: 3"),
