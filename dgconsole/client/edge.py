@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dgconsole.client.address import Address
 from dgconsole.client.bundle import BundleStore
 from dgconsole.client.loop import PATIENCE, Loop
+from dgconsole.client.maker import ChunkMaker
 from dgconsole.client.meter import Meter
 from dgconsole.client.orders import (
     Abandon,
@@ -19,6 +20,7 @@ from dgconsole.client.orders import (
     Make,
     Opened,
     Order,
+    Planned,
     Prepare,
     Say,
     Send,
@@ -26,13 +28,15 @@ from dgconsole.client.orders import (
     Tick,
     Unprepared,
 )
+from dgconsole.client.outflow import Outflow
 from dgconsole.client.rules import blame
 from dgconsole.client.workdir import Workdir
-from dgconsole.client.worker import Setup, Worker
+from dgconsole.client.worker import Worker
+from dgconsole.ingest.collect import Stream
 from dgconsole.support.clock import Clock
 from dgconsole.support.errors import PeerError
 from dgconsole.wire.framing import FrameReader, encode
-from dgconsole.wire.messages import Role
+from dgconsole.wire.messages import FileMessage, Message, Role
 from dgconsole.wire.session import WireSession
 
 LINGER = 1.0
@@ -42,11 +46,15 @@ LET_GO = 1.5
 """Seconds that an abandoned chunk has to come to its next batch."""
 
 Log = Callable[[str, str], None]
+Setup = Callable[[Stream | None], tuple[ChunkMaker, Planned]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What an edge works with. ``setup`` builds plan and maker from the stored bundle."""
+    """What an edge works with. ``setup`` builds plan and maker from the stored bundle.
+
+    It is given the way by which the chunks' files are to be sent, where they are.
+    """
 
     workdir: Workdir
     meter: Meter
@@ -67,6 +75,7 @@ class Edge(asyncio.Protocol):
         self._wire = WireSession(Role.CLIENT)
         self._frames = FrameReader(Role.CLIENT)
         self._transport: asyncio.Transport | None = None
+        self._outflow = Outflow(self._write)
         self._closed = asyncio.Event()
         self._closed.set()
         self._idle = asyncio.Event()
@@ -125,8 +134,15 @@ class Edge(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._outflow.opened(transport)
         self._closed.clear()
         self.feed(Opened())
+
+    def pause_writing(self) -> None:
+        self._outflow.full()
+
+    def resume_writing(self) -> None:
+        self._outflow.drained()
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -138,6 +154,7 @@ class Edge(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
+        self._outflow.close()
         self.feed(Closed(str(exc) if exc is not None else "the connection was closed"))
 
     async def _close(self) -> None:
@@ -180,9 +197,7 @@ class Edge(asyncio.Protocol):
 
     def _do(self, order: Order) -> None:
         if isinstance(order, Send):
-            assert self._transport is not None
-            self._wire.sent(order.message)
-            self._transport.write(encode(order.message))
+            self._write(order.message)
         elif isinstance(order, Make):
             self._idle.clear()
             self._worker.make(order.chunk, order.attempt)
@@ -190,14 +205,26 @@ class Edge(asyncio.Protocol):
             self._keep(order)
         elif isinstance(order, Prepare):
             self._idle.clear()
-            self._worker.prepare(self._tools.setup)
+            stream = self._stream if order.collect else None
+            self._worker.prepare(lambda: self._tools.setup(stream))
         elif isinstance(order, Abandon):
             self._abandoned = order
+            self._outflow.close()
             self._worker.stop()
         elif isinstance(order, Say):
             self._tools.log(order.level, order.text)
         elif isinstance(order, Leave):
             self._leave.set_result(order)
+
+    def _write(self, message: Message) -> None:
+        assert self._transport is not None
+        self._wire.sent(message)
+        self._transport.write(encode(message))
+
+    def _stream(self, message: FileMessage) -> None:
+        """Called on the worker's thread."""
+        self._outflow.send(message)
+        self._tools.meter.beat()
 
     def _keep(self, order: Store) -> None:
         try:

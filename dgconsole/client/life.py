@@ -14,6 +14,7 @@ from dgconsole.client.meter import Meter
 from dgconsole.client.orders import Leave, Planned, Terminated
 from dgconsole.client.parent import EndOfInput
 from dgconsole.client.workdir import Workdir
+from dgconsole.ingest.collect import Stream
 from dgconsole.support.clock import SystemClock
 from dgconsole.wire.messages import Hello
 
@@ -57,18 +58,18 @@ class Life:
 
     async def _connect(self) -> Leave:
         meter = Meter(SystemClock())
-        tools = Tools(self._workdir, meter, lambda: self._set_up(meter), SystemClock(), self._log)
+        tools = Tools(self._workdir, meter, lambda stream: self._set_up(meter, stream), SystemClock(), self._log)
         self._workdir.clear()
         self._edge = Edge(Loop(self._hello, WANT), tools)
         leave = await self._edge.run(self._address)
         self.stuck = self._edge.stuck
         return leave
 
-    def _set_up(self, meter: Meter) -> tuple[ChunkMaker, Planned]:
+    def _set_up(self, meter: Meter, stream: Stream | None) -> tuple[ChunkMaker, Planned]:
         """On the worker's thread: the heavy imports happen here, while the bundle's reader goes on."""
         from dgconsole.client.setup import set_up
 
-        return set_up(self._workdir, meter, lambda text: self._log("WARNING", text))
+        return set_up(self._workdir, meter, lambda text: self._log("WARNING", text), stream)
 
     async def _pause(self) -> None:
         """Until it is time for the next try, the worker is free, and nobody wants the client gone."""

@@ -82,6 +82,7 @@ class Loop:
         self._heartbeat = PATIENCE
         self._lease = PATIENCE
         self._files_due = 0
+        self._collect = False
         self._queue: deque[tuple[int, int]] = deque()
         self._making: tuple[int, int] | None = None
         self._asked = False
@@ -177,6 +178,7 @@ class Loop:
         self.name = message.name
         self._heartbeat, self._lease = message.heartbeat, message.lease
         self._files_due = message.files
+        self._collect = message.collect
         self._pinged = now
         self._say("INFO", f"known as {message.name} on host {message.host}")
 
@@ -185,7 +187,7 @@ class Loop:
             self._lost(f"the bundle came with {self._files_due:+d} files missing")
             return
         self._move(Phase.PLANNING)
-        self._orders.append(Prepare())
+        self._orders.append(Prepare(self._collect))
 
     def _planned(self, event: Planned, now: float) -> None:
         if self.phase is Phase.PLANNING:  # else: stopped meanwhile
@@ -207,7 +209,7 @@ class Loop:
     def _settled(self, message: m.Settled, now: float) -> None:
         self._unsettled.discard((message.chunk, message.attempt))
         if not message.accepted:
-            text = f"chunk {message.chunk} attempt {message.attempt}: the report came too late and was not taken"
+            text = f"chunk {message.chunk} attempt {message.attempt}: the console did not take the report"
             self._say("WARNING", text)
         self._maybe_bye(now)
 

@@ -119,7 +119,9 @@ class Store(Order):
 
 @dataclass(frozen=True, slots=True)
 class Prepare(Order):
-    """The bundle is whole: build the plan from it, and reach the destination."""
+    """The bundle is whole: build the plan from it, and reach the destination; ``collect``: by sending it files."""
+
+    collect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

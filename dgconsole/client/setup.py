@@ -11,6 +11,7 @@ from dgconsole.client.maker import ChunkMaker, TableJob, Writer
 from dgconsole.client.meter import Meter
 from dgconsole.client.orders import Planned
 from dgconsole.client.workdir import Workdir
+from dgconsole.ingest.collect import CollectDelivery, Stream
 from dgconsole.ingest.destination import Delivery
 from dgconsole.ingest.files import FilesDelivery
 from dgconsole.partition.writer import ChunkTableWriter
@@ -23,8 +24,10 @@ from dgconsole.sky.tiling import Tiling, tiling_of
 from dgconsole.support.errors import InputError
 
 
-def set_up(workdir: Workdir, meter: Meter, warn: Callable[[str], None]) -> tuple[ChunkMaker, Planned]:
-    """Read the bundle in the workdir, run the spec, make the plan, reach the destination.
+def set_up(
+    workdir: Workdir, meter: Meter, warn: Callable[[str], None], stream: Stream | None
+) -> tuple[ChunkMaker, Planned]:
+    """Read the bundle in the workdir, run the spec, make the plan, reach the destination, by ``stream`` if given.
 
     Raises
     ------
@@ -46,17 +49,20 @@ def set_up(workdir: Workdir, meter: Meter, warn: Callable[[str], None]) -> tuple
         pregenerated=Path(settings.pregenerated_dir) if settings.pregenerated_dir is not None else None,
         on_warning=warn,
     )
-    delivery = _delivery(header, plan)
+    delivery = _delivery(header, plan, workdir, stream)
     delivery.prepare()
     jobs = [job for job in _jobs(settings, plan) if job.table in catalog.tables]
     maker = ChunkMaker(catalog, jobs, delivery, workdir, meter, keep_csv=header.keep_csv)
     return maker, Planned(plan.digest, plan.sky_digest)
 
 
-def _delivery(header: BundleHeader, plan: Plan) -> Delivery:
+def _delivery(header: BundleHeader, plan: Plan, workdir: Workdir, stream: Stream | None) -> Delivery:
     if header.ingest_kind != "files":
         raise InputError(f"this client delivers to files, not to {header.ingest_kind!r}")
-    return FilesDelivery(Path(header.out_dir), (table.name for table in plan.tables if table.delivered))
+    tables = [table.name for table in plan.tables if table.delivered]
+    if stream is not None:
+        return CollectDelivery(workdir.out, tables, stream)
+    return FilesDelivery(Path(header.out_dir), tables)
 
 
 def _jobs(settings: RunSettings, plan: Plan) -> list[TableJob]:

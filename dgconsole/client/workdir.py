@@ -11,6 +11,7 @@ from dgconsole.support.errors import ChunkError, Fault, InputError, Problem
 
 LOCK = ".lock"
 BUNDLE = "bundle"
+OUT = "out"
 CSV = "csv"
 FAILED = "failed"
 KEPT_FAILURES = 3
@@ -54,6 +55,11 @@ class Workdir:
         return self.path / BUNDLE
 
     @property
+    def out(self) -> Path:
+        """Where files that are to be sent wait."""
+        return self.path / OUT
+
+    @property
     def csv(self) -> Path:
         """Where ``--keep-csv`` leaves the intermediate files."""
         return self.path / CSV
@@ -67,11 +73,12 @@ class Workdir:
             raise _unusable(self.path, error) from error
 
     def clear(self) -> None:
-        """Remove the bundle and half-written CSV files. Whole CSV files and notes on failures stay."""
-        if self.bundle.is_symlink():
-            self.bundle.unlink()
-        elif self.bundle.exists():
-            shutil.rmtree(self.bundle)
+        """Remove the bundle, unsent files and half-written CSV files. Whole CSV files and notes on failures stay."""
+        for folder in (self.bundle, self.out):
+            if folder.is_symlink():
+                folder.unlink()
+            elif folder.exists():
+                shutil.rmtree(folder)
         for part in self.csv.glob(f"*{PART}"):
             part.unlink(missing_ok=True)
 

@@ -34,6 +34,7 @@ class Core(Attempts):
             e.Readied: self._readied,
             e.TurnedAway: self._turned_away,
             e.Said: self._said,
+            e.Undelivered: self._undelivered,
             e.Gone: self._gone,
             e.Exited: self._exited,
             e.Accepted: self._accepted,
@@ -253,6 +254,20 @@ class Core(Attempts):
             if message.details:
                 orders.append(e.Log(client.name, "debug", f"chunk {chunk}, attempt {attempt}: {message.details}"))
         return [*orders, e.Send(client.peer, m.Settled(chunk, attempt, accepted=accepted))]
+
+    def _undelivered(self, event: e.Undelivered, now: float) -> Orders:
+        client = self.client_of(event.peer)
+        if client is None:
+            return []
+        self.touch_client(client)
+        client.heard = now
+        chunk, attempt = event.chunk, event.attempt
+        hold = client.hand.get(chunk)
+        orders: Orders = []
+        if hold is not None and hold.attempt == attempt:
+            orders += self._attempt_failed(client, chunk, hold, event.fault, "deliver", event.text, now)
+            client.rows = client.bytes = 0
+        return [*orders, e.Send(client.peer, m.Settled(chunk, attempt, accepted=False))]
 
     @staticmethod
     def _late(client: Client, chunk: int, attempt: int) -> Orders:

@@ -48,6 +48,16 @@ class Said(Event, frozen=True):
     message: FromClient
 
 
+class Undelivered(Event, frozen=True):
+    """A client has completed this attempt, and its files, which it sent, could not be kept."""
+
+    peer: int
+    chunk: int
+    attempt: int
+    fault: Fault
+    text: str
+
+
 class Gone(Event, frozen=True):
     """The connection is at its end; ``how`` is for people."""
 

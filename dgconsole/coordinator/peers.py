@@ -1,17 +1,16 @@
 """One connection of a client: bytes to events and back, bounded, with every end accounted for; no decisions here."""
 
 import asyncio
+import socket
 from collections.abc import Iterable, Iterator
 from typing import Protocol, cast
 
-from dgconsole.support.errors import PeerError
+from dgconsole.coordinator.receiving import Receiver
+from dgconsole.support.errors import ChunkError, PeerError
 from dgconsole.wire import messages as m
 from dgconsole.wire.framing import FrameReader, encode
-from dgconsole.wire.messages import FromClient, FromCoordinator, Role
+from dgconsole.wire.messages import PIECE, FromClient, FromCoordinator, Role
 from dgconsole.wire.session import WireSession
-
-PIECE = 524_288
-"""Longest piece of a file, in bytes, in one message."""
 
 _PARTING = 5.0
 """Seconds that a client has to read what it was sent last."""
@@ -43,6 +42,12 @@ class Owner(Protocol):
 
     def said(self, peer: "Peer", message: FromClient) -> None: ...
 
+    def holds(self, peer: "Peer", chunk: int, attempt: int) -> bool: ...
+
+    def undelivered(self, peer: "Peer", chunk: int, attempt: int, error: ChunkError) -> None: ...
+
+    def trouble(self, text: str) -> None: ...
+
     def closed(self, peer: "Peer", how: str) -> None: ...
 
 
@@ -58,15 +63,22 @@ class Peer(asyncio.Protocol):
         self._hello_timeout = hello_timeout
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
+        self._family = socket.AF_UNSPEC
         self._writable = asyncio.Event()
         self._writable.set()
         self._backlog = 0
+        self._paused = False
+        self._receiver: Receiver | None = None
+        self._heartbeat = 0.0
+        self._ping = m.Ping(0, 0)
+        self._speaking: asyncio.TimerHandle | None = None
         self._how = ""
 
     # ---- asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._family = self._transport.get_extra_info("socket").family
         self._owner.opened(self)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._hello_timeout, self.end, "said nothing")
@@ -88,17 +100,42 @@ class Peer(asyncio.Protocol):
             self._owner.hello(self, message)
         elif isinstance(message, m.Ready):
             self._owner.ready(self, message)
+        elif isinstance(message, m.Ping):
+            self._ping = message
+            self.said(message)
+        elif self._receiver is not None:
+            self._receiver.put(message)
+            self._look_whether_full()
+        elif isinstance(message, m.FileBegin | m.FileData | m.FileEnd):
+            raise PeerError("sent a file without having been asked for any")
         else:
-            self._backlog += 1
-            if self._backlog == _BACKLOG and self._transport:
-                self._transport.pause_reading()
-            self._owner.said(self, message)
+            self.said(message)
 
     def handled(self) -> None:
         """One message that was passed on is dealt with."""
         self._backlog -= 1
-        if self._backlog == _BACKLOG - 1 and self._transport and not self._transport.is_closing():
+        self._look_whether_full()
+
+    def _look_whether_full(self) -> None:
+        """Read on, or not, as those behind keep up or do not."""
+        behind = self._receiver is not None and self._receiver.full
+        full = behind or self._backlog >= _BACKLOG
+        if full is self._paused or self._transport is None or self._transport.is_closing():
+            return
+        self._paused = full
+        if full:
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
+        if behind and self._speaking is None:
+            self._speaking = asyncio.get_running_loop().call_later(self._heartbeat, self._speak_for)
+
+    def _speak_for(self) -> None:
+        """While the disk is behind, heartbeats lie unread; nobody is to be taken for lost over that."""
+        self._speaking = None
+        if self._receiver is not None and self._receiver.full and self._transport is not None:
+            self.said(self._ping)
+            self._speaking = asyncio.get_running_loop().call_later(self._heartbeat, self._speak_for)
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -109,14 +146,59 @@ class Peer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer:
             self._timer.cancel()
+        if self._speaking:
+            self._speaking.cancel()
         self._transport = None
         self._writable.set()
         cut = "in the middle of a message" if self._reader.partial else ""
         killed = exc is None or isinstance(exc, ConnectionResetError | BrokenPipeError)
         lost = "connection lost" if killed else f"connection lost ({exc})"
-        self._owner.closed(self, self._how or cut or lost)
+        self._how = self._how or cut or lost
+        if self._receiver is not None:
+            self._receiver.end()
+        else:
+            self._owner.closed(self, self._how)
+
+    # ---- the receiver's calls
+
+    def holds(self, chunk: int, attempt: int) -> bool:
+        return self._owner.holds(self, chunk, attempt)
+
+    def said(self, message: FromClient) -> None:
+        self._backlog += 1
+        self._look_whether_full()
+        self._owner.said(self, message)
+
+    def undelivered(self, chunk: int, attempt: int, error: ChunkError) -> None:
+        self._owner.undelivered(self, chunk, attempt, error)
+
+    def trouble(self, text: str) -> None:
+        self._owner.trouble(text)
+
+    def room(self) -> None:
+        self._look_whether_full()
+
+    def broke_the_rules(self, text: str) -> None:
+        self.end(text)
 
     # ---- the server's calls
+
+    @property
+    def how(self) -> str:
+        """Why the connection ended, or is to end."""
+        return self._how
+
+    @property
+    def over_network(self) -> bool:
+        """Whether the other end may be on another machine."""
+        return self._family != socket.AF_UNIX
+
+    def collect(self, receiver: Receiver, heartbeat: float) -> None:
+        """From here on what comes goes through ``receiver``; who made it calls ``closed`` when that has ended.
+
+        ``heartbeat`` in seconds.
+        """
+        self._receiver, self._heartbeat = receiver, heartbeat
 
     def send(self, message: FromCoordinator) -> None:
         """Send, if the connection is there; one that does not read ends."""

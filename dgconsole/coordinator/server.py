@@ -20,16 +20,18 @@ from dgconsole.coordinator import ledger as ledgers
 from dgconsole.coordinator.acceptor import Acceptor
 from dgconsole.coordinator.committer import Committer
 from dgconsole.coordinator.core import Core
+from dgconsole.coordinator.incoming import Incoming
 from dgconsole.coordinator.ledger import Ledger
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.peers import BundleItem, Peer
 from dgconsole.coordinator.reading import Reading
+from dgconsole.coordinator.receiving import Receiver
 from dgconsole.coordinator.rundir import RunDir
 from dgconsole.coordinator.tally import Tally
 from dgconsole.ingest.destination import Destination
 from dgconsole.plan import Plan
 from dgconsole.support.clock import Clock
-from dgconsole.support.errors import BugError, ChunkError, InputError, Problem
+from dgconsole.support.errors import BugError, ChunkError, Fault, InputError, Problem
 from dgconsole.wire import messages as m
 
 LogLine = Callable[[str, str, str], None]
@@ -37,6 +39,9 @@ LogLine = Callable[[str, str, str], None]
 
 _PARTING = 1.0
 """Seconds for a client to read what it was sent last."""
+
+_RECEIVING = 4
+"""So many files may be written to at a time."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -79,6 +84,7 @@ class Coordinator(Reading):
         self._peers: dict[int, Peer] = {}
         self._names: dict[str, Peer] = {}
         self._hosts: dict[str, str] = {}
+        self._collects: dict[str, bool] = {}
         self._next_peer = 1
         self._alone = asyncio.Event()
         self._alone.set()
@@ -115,6 +121,7 @@ class Coordinator(Reading):
             The ledger or the destination cannot be used.
         """
         threads = {name: ThreadPoolExecutor(1, name) for name in ("ledger", "destination", "reader")}
+        threads["files"] = ThreadPoolExecutor(_RECEIVING, "files")
         loop = asyncio.get_running_loop()
         try:
             ledger, core, tally = await loop.run_in_executor(
@@ -182,9 +189,14 @@ class Coordinator(Reading):
         self._servers.append(server)
         return actual
 
-    def expect(self, client: str, host: str) -> None:
-        """The fleet is about to start ``client``; ``host`` is the name for reports."""
+    def expect(self, client: str, host: str, *, collect: bool = False) -> None:
+        """The fleet is about to start ``client``; ``host`` is the name for reports.
+
+        ``collect``: it does not see the run directory, and sends its files. Clients that nobody expects do so
+        when they come over the network.
+        """
         self._hosts[client] = host
+        self._collects[client] = collect
         self._committer.put(e.Expected(client, host))
 
     def client_exited(self, client: str, how: str) -> None:
@@ -252,6 +264,18 @@ class Coordinator(Reading):
     def said(self, peer: Peer, message: m.FromClient) -> None:
         self._committer.put(e.Said(peer.number, message))
 
+    def holds(self, peer: Peer, chunk: int, attempt: int) -> bool:
+        client = self._core.client_of(peer.number)
+        hold = client.hand.get(chunk) if client is not None else None
+        return hold is not None and hold.attempt == attempt
+
+    def undelivered(self, peer: Peer, chunk: int, attempt: int, error: ChunkError) -> None:
+        fault = Fault.STOPPED if error.fault is Fault.DISK else error.fault  # the disk is ours: nobody is to blame
+        self._committer.put(e.Undelivered(peer.number, chunk, attempt, fault, error.text))
+
+    def trouble(self, text: str) -> None:
+        self._committer.put(e.DestinationTrouble(text))
+
     def _refuse(self, peer: Peer, reason: str) -> None:
         self._log("console", "warning", f"refused {peer.name or 'a client'}: {reason}")
         peer.send(m.Refused(reason))
@@ -281,8 +305,23 @@ class Coordinator(Reading):
 
     def _greet(self, peer: Peer, name: str, host: str) -> None:
         options = self._core.options
-        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, len(self._bundle)))
+        collect = self._collects.get(name, peer.over_network)
+        if collect:
+            self._collect(peer, name)
+        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, len(self._bundle), collect))
         self._start(peer.send_bundle(self._bundle), f"bundle for {name}")
+
+    def _collect(self, peer: Peer, name: str) -> None:
+        tables = [table.name for table in self._plan.tables if table.delivered]
+        receiver = Receiver(Incoming(self._run_dir.chunks, tables), peer, self._threads["files"])
+        peer.collect(receiver, self._core.options.heartbeat)
+
+        def ended(task: "asyncio.Task[None]") -> None:
+            self._ended(task)
+            if not task.cancelled():
+                self.closed(peer, peer.how)
+
+        self._start(receiver.run(), f"files of {name}").add_done_callback(ended)
 
     def _committed(self, steps: list[e.Step]) -> None:
         names = self._core.names

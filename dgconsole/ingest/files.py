@@ -1,16 +1,13 @@
 """The embedded destination ``files``: chunk files in the run directory, renamed into place when accepted."""
 
-import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dgconsole.ingest.destination import Refusals, WrittenTable
+from dgconsole.ingest.mapping import mapped
 from dgconsole.support.errors import ChunkError, Fault
 from dgconsole.support.filenames import attempt_name, home_name, is_attempt_name, overlap_name
-
-_OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 class FilesDelivery:
@@ -21,7 +18,7 @@ class FilesDelivery:
         self._tables = tuple(tables)
 
     def prepare(self) -> None:
-        with _mapped():
+        with mapped():
             if not self._root.is_dir():
                 raise ChunkError(
                     Fault.DELIVER, f"{self._root} is not there; this host does not see the run directory"
@@ -35,14 +32,14 @@ class FilesDelivery:
     def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable]) -> None:
         for table in written:
             for file in table.files:
-                with _mapped():
+                with mapped():
                     size = file.path.stat().st_size
                 if size != file.bytes or file.path.name != attempt_name(file.name, attempt):
                     text = f"chunk {chunk}: {file.path} has {size:,} bytes, {file.bytes:,} were written"
                     raise ChunkError(Fault.DELIVER, text)
 
     def discard(self, chunk: int, attempt: int) -> None:
-        with _mapped():
+        with mapped():
             for table in self._tables:
                 for name in (home_name(chunk), overlap_name(chunk)):
                     (self._root / table / attempt_name(name, attempt)).unlink(missing_ok=True)
@@ -58,7 +55,7 @@ class FilesDestination:
 
     def prepare(self, tables: Sequence[str]) -> None:
         self._tables = tuple(tables)
-        with _mapped():
+        with mapped():
             for table in self._tables:
                 (self._root / table).mkdir(parents=True, exist_ok=True)
             _fsync(self._root)
@@ -76,7 +73,7 @@ class FilesDestination:
                 refused[chunk, attempt] = error
         try:
             for table in sorted(touched):
-                with _mapped():
+                with mapped():
                     _fsync(self._root / table)
         except ChunkError as error:
             refused.update(
@@ -85,7 +82,7 @@ class FilesDestination:
         return refused
 
     def sweep(self) -> None:
-        with _mapped():
+        with mapped():
             for table in self._tables:
                 with os.scandir(self._root / table) as entries:
                     left = [entry.path for entry in entries if is_attempt_name(entry.name)]
@@ -99,7 +96,7 @@ class FilesDestination:
     def _place(folder: Path, chunk: int, attempt: int, names: Sequence[str]) -> bool:
         """Rename this attempt's files of one table and remove stale ones; whether the folder has changed."""
         changed = False
-        with _mapped():
+        with mapped():
             for name in names:
                 final = folder / name
                 try:
@@ -115,16 +112,6 @@ class FilesDestination:
                 except FileNotFoundError:
                     pass
         return changed
-
-
-@contextmanager
-def _mapped() -> Iterator[None]:
-    """The one place where this room turns OSErrors into our kind."""
-    try:
-        yield
-    except OSError as error:
-        fault = Fault.DISK if error.errno in _OF_DISK else Fault.DELIVER
-        raise ChunkError(fault, f"{error.filename or 'chunk files'}: {error.strerror}") from error
 
 
 def _fsync(folder: Path) -> None:

@@ -2,9 +2,11 @@
 
 Order: Hello -> Welcome (or Refused) -> BundleFile... -> BundleEnd -> Ready (or GiveUp) -> Ask -> Assign
 -> Progress... -> Completed | Failed (-> Settled) -> Ask ... -> NoMore -> Bye. Ping and Pong at any time after
-Welcome; the coordinator may say Stop at any time after Welcome.
+Welcome; the coordinator may say Stop at any time after Welcome. A client that was told so in its Welcome sends the
+files of a chunk before its Completed, each as FileBegin -> FileData... -> FileEnd.
 """
 
+import hashlib
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from msgspec import Meta, Struct
 
 from dgconsole.support.errors import Fault
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a message changes its meaning; both ends must agree."""
 
 Name = Annotated[str, Meta(max_length=255)]
@@ -21,6 +23,9 @@ Count = Annotated[int, Meta(ge=0, le=2**48)]
 """Small enough that sums over tables and chunks stay within 64 bits."""
 Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 """Neither NaN nor infinite: it goes into the ledger."""
+PIECE = 524_288
+"""Longest piece of a file, in bytes, in one message."""
+
 ChunkId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 AttemptNumber = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -102,8 +107,35 @@ class Ping(Message, frozen=True, tag="ping"):
     progress: Count
 
 
+class FileBegin(Message, frozen=True, tag="filebegin"):
+    """A file of an attempt in hand follows, one at a time: ``name`` is its final name, ``size`` its bytes."""
+
+    chunk: ChunkId
+    attempt: AttemptNumber
+    table: Name
+    name: Name
+    size: Count
+
+
+class FileData(Message, frozen=True, tag="filedata"):
+    """The next bytes of the file that was begun."""
+
+    data: Annotated[bytes, Meta(min_length=1, max_length=PIECE)]
+
+
+class FileEnd(Message, frozen=True, tag="fileend"):
+    """The file is whole; ``digest`` is its ``file_digest`` in hex."""
+
+    digest: Name
+
+
+def file_digest() -> "hashlib.blake2b":
+    """What both ends feed the bytes of a file to."""
+    return hashlib.blake2b(digest_size=32)
+
+
 class Completed(Message, frozen=True, tag="completed"):
-    """The chunk's files are whole and fsynced under this attempt's names."""
+    """The chunk's files are whole and fsynced under this attempt's names, or were all sent."""
 
     chunk: ChunkId
     attempt: AttemptNumber
@@ -136,13 +168,17 @@ class Bye(Message, frozen=True, tag="bye"):
 
 
 class Welcome(Message, frozen=True, tag="welcome"):
-    """The client is known as ``name``; ``host`` is the name for reports; the lease in seconds."""
+    """The client is known as ``name``; ``host`` is the name for reports; the lease in seconds.
+
+    ``collect``: the files of finished chunks are to be sent; otherwise the client has them where they belong.
+    """
 
     name: Name
     host: Name
     heartbeat: float
     lease: float
     files: Count
+    collect: bool = False
 
 
 class Refused(Message, frozen=True, tag="refused"):
@@ -159,7 +195,7 @@ class BundleFile(Message, frozen=True, tag="file"):
 
     kind: Name
     name: Name
-    data: Annotated[bytes, Meta(max_length=524_288)]
+    data: Annotated[bytes, Meta(max_length=PIECE)]
     last: bool
 
 
@@ -197,5 +233,6 @@ class Stop(Message, frozen=True, tag="stop"):
     now: bool
 
 
-FromClient = Hello | Ready | Ask | Progress | Ping | Completed | Failed | GiveUp | Bye
+FileMessage = FileBegin | FileData | FileEnd
+FromClient = Hello | Ready | Ask | Progress | Ping | FileMessage | Completed | Failed | GiveUp | Bye
 FromCoordinator = Welcome | Refused | BundleFile | BundleEnd | Assign | Settled | Pong | NoMore | Stop

@@ -43,7 +43,8 @@ async def test_nonsense_within_the_rules(start: Any, seed: int) -> None:
             (Role.CLIENT, m.Ready("", "")),
         ):
             (session.sent if sender is Role.CLIENT else session.received)(message)
-        kinds = [kind for kind in RULES[Role.CLIENT] if kind not in (m.Hello, m.Ready)]
+        files = (m.FileBegin, m.FileData, m.FileEnd)
+        kinds = [kind for kind in RULES[Role.CLIENT] if kind not in (m.Hello, m.Ready, *files)]
         usual = [k for k in kinds if k not in (m.GiveUp, m.Bye)]
         for step in range(120):
             kind = random.choice(kinds if step > 80 else usual)

@@ -107,7 +107,8 @@ async def test_clients_started_by_hand_get_names(start: Any) -> None:
 async def test_over_tcp_on_loopback(start: Any) -> None:
     run = await start(range(5), address="127.0.0.1:0")
     assert re.fullmatch(r"127\.0\.0\.1:\d+", run.address)
-    client = await run.client()
+    run.coordinator.expect("here-1", "here")
+    client = await run.client("here-1")
     ((chunk, attempt),) = await client.ask()
     assert await client.complete(chunk, attempt)
 

@@ -17,6 +17,9 @@ SAMPLES: dict[type[m.Message], m.Message] = {
         m.Ask(1),
         m.Progress(1, 1, "", 0.0, 0, 0),
         m.Ping(0, 0),
+        m.FileBegin(1, 1, "", "", 0),
+        m.FileData(b"x"),
+        m.FileEnd(""),
         m.Completed(1, 1, m.Figures((), {})),
         m.Failed(1, 1, Fault.DISK, "", ""),
         m.GiveUp(Fault.DISK, ""),
@@ -43,6 +46,9 @@ USUAL = [
     (Role.CLIENT, m.Ask),
     (Role.COORDINATOR, m.Assign),
     (Role.CLIENT, m.Progress),
+    (Role.CLIENT, m.FileBegin),
+    (Role.CLIENT, m.FileData),
+    (Role.CLIENT, m.FileEnd),
     (Role.CLIENT, m.Completed),
     (Role.COORDINATOR, m.Settled),
     (Role.COORDINATOR, m.NoMore),
@@ -69,7 +75,7 @@ def test_the_usual_way_is_legal_at_both_ends(role: Role) -> None:
 
 
 def test_the_table_is_what_an_end_enforces() -> None:
-    """Breadth first through all phases that both ends can reach; in each, all 18 messages are tried."""
+    """Breadth first through all phases that both ends can reach; in each, all 21 messages are tried."""
     seen: dict[tuple[Phase, Phase], list[tuple[Role, type[m.Message]]]] = {(Phase.START, Phase.START): []}
     waiting = [(Phase.START, Phase.START)]
     while waiting:
@@ -100,7 +106,7 @@ def test_the_table_is_what_an_end_enforces() -> None:
     assert {coordinator for _, coordinator in seen} == set(Phase)
 
 
-@pytest.mark.parametrize("kind", [m.Ask, m.Completed, m.Ready, m.Ping])
+@pytest.mark.parametrize("kind", [m.Ask, m.FileBegin, m.Completed, m.Ready, m.Ping])
 def test_nothing_before_hello(kind: type[m.Message]) -> None:
     with pytest.raises(PeerError, match="out of turn"):
         WireSession(Role.COORDINATOR).received(SAMPLES[kind])
