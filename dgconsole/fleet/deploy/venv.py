@@ -104,13 +104,13 @@ async def _ask(
             if not isinstance(answer, Note):
                 return answer
             log(host.name, "INFO", answer.text)
-        lost = connection.why_lost()
-        if lost:
-            raise HostError(lost)
         said = "; ".join(part for part in (*noise[-20:], (await channel.noise()).strip()) if part)
+        if lost := connection.why_lost():
+            raise HostError(lost)
+        least = ".".join(map(str, wheel.least_python))
         raise HostError(
             f"{python} ended without an answer to deploy; the host said: {said or 'nothing'}",
-            f"Set hosts.{host.name}.python to a Python that exists." if said else "",
+            f"Set hosts.{host.name}.python to a Python {least} or newer." if said else "",
             hopeless=bool(said),
         )
     except BaseException:
