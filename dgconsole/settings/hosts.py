@@ -8,11 +8,11 @@ import msgspec
 
 from dgconsole.settings.files import read_file
 from dgconsole.settings.host import MOST_CLIENTS, SSH_KEYS, Host, is_host_name
-from dgconsole.settings.ranges import expand
 from dgconsole.settings.section import Section
 from dgconsole.settings.structs import HostConfig
 from dgconsole.settings.yamltree import EMPTY, Node, parse_yaml
 from dgconsole.support.errors import InputError, Problem
+from dgconsole.support.ranges import expand
 
 
 def load_hosts(path: Path) -> tuple[HostConfig, ...]:

@@ -5,6 +5,7 @@ import re
 from rich.cells import cell_len, set_cell_size
 
 from dgconsole.support.logs import harmless as spelled
+from dgconsole.support.ranges import folded
 
 _NO_WIDTH = re.compile("[\ufe00-\ufe0f\u200b-\u200d\u2060\ufeff]")
 
@@ -41,9 +42,9 @@ def number(text: str, width: int) -> str:
 
 
 def few(names: tuple[str, ...], most: int = 3) -> str:
-    """The first ``most`` names, and how many more there are."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    """All names, as ranges where they are more than ``most``; else the first ones, and how many more there are."""
+    groups = names if len(names) <= most else folded(names)
+    return ", ".join(groups) if len(groups) <= most else f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -110,5 +110,8 @@ def test_a_number_is_never_cut():
 
 def test_lists_and_plurals():
     assert few(("a", "b", "c", "d"), 2) == "a, b and 2 more"
+    assert few(("db1", "db2")) == "db1, db2"
+    assert few((*(f"db{n:02}.x" for n in range(1, 25)), "here")) == "db[01-24].x, here"
+    assert few(("a1", "a2", "b", "c"), 2) == "a1, a2 and 2 more"
     assert plural(1, "chunk") == "1 chunk"
     assert plural(1_204, "chunk") == "1,204 chunks"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dgconsole.settings.ranges import MOST_NAMES, expand, fold
+from dgconsole.support.ranges import MOST_NAMES, expand, fold
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,16 @@ def fold(names: Iterable[str]) -> str:
 
     Names of hosts, that is without brackets and commas; doubled ones count once.
     """
+    return ",".join(folded(names))
+
+
+def folded(names: Iterable[str]) -> tuple[str, ...]:
+    """The parts of ``fold``: a text for each set of names that ranges can tell."""
     groups: dict[tuple[str, ...], list[tuple[_Numbers, ...]]] = {}
     for name in dict.fromkeys(names):
         parts = _PLACE.split(name)
         groups.setdefault(tuple(parts[::2]), []).append(tuple((number,) for number in parts[1::2]))
-    return ",".join(_written(around, block) for around, blocks in groups.items() for block in _merged(blocks))
+    return tuple(_written(around, block) for around, blocks in groups.items() for block in _merged(blocks))
 
 
 # ---- from text
