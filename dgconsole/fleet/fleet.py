@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from dgconsole import __version__
+from dgconsole.fleet.deploy.wheel import own_wheel
 from dgconsole.fleet.hostrunner import HostRunner, Process
 from dgconsole.fleet.launchers.channel import Connect
 from dgconsole.fleet.launchers.local import connect_local
@@ -33,6 +35,7 @@ class Fleet:
             work_root=run_dir / "work",
             run=run_dir.name,
             connect=_launchers(hosts),
+            wheel=cache(partial(own_wheel, run_dir / "deploy")),
             server=server,
             direct=direct,
             token=token,

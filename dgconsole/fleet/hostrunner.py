@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from dgconsole.fleet.agentlink import AgentLink
 from dgconsole.fleet.clients import MAX_RESTARTS, ClientEnd, EndKind, end_of, restarts
+from dgconsole.fleet.deploy.venv import deploy
 from dgconsole.fleet.frames import (
     AnyEvent,
     Credit,
@@ -219,16 +220,25 @@ class HostRunner:
         connection = await self._wiring.connect[self._config.launcher](self._config)
         try:
             self._server = await self._address(connection)
-            agent_python = self._config.python or (sys.executable if self._local else "python3")
-            self._python = agent_python
-            await self._serve_with(connection, agent_python)
+            self._python = await self._python_on(connection)
+            await self._serve_with(connection)
             return connection.why_lost()
         finally:
             await connection.close()
 
-    async def _serve_with(self, connection: Connection, python: str) -> None:
+    async def _python_on(self, connection: Connection) -> str:
+        """The Python for agent and clients; where we deploy, that of a venv with the console's own version."""
+        if self._local:
+            return self._config.python or sys.executable
+        if self._config.deploy == "none":
+            return self._config.python or "python3"
+        wheel = await asyncio.to_thread(self._wiring.wheel)
+        patience = self._wiring.timing.prepare
+        return await deploy(connection, self._config, wheel, patience=patience, log=self._wiring.log)
+
+    async def _serve_with(self, connection: Connection) -> None:
         timing = self._wiring.timing
-        link = await AgentLink.open(connection, python, lease=timing.lease, patience=timing.connect)
+        link = await AgentLink.open(connection, self._python, lease=timing.lease, patience=timing.connect)
         pinging = asyncio.create_task(self._ping(link))
         self._link = link
         try:

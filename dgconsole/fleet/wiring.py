@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from dgconsole.fleet.clients import ClientEnd
+from dgconsole.fleet.deploy.wheel import Wheel
 from dgconsole.fleet.hosts import HostState
 from dgconsole.fleet.launchers.channel import Connect
 
@@ -31,12 +32,13 @@ class Timing(Struct, frozen=True):
 class Wiring(Struct, frozen=True, kw_only=True):
     """``server`` is where the coordinator listens here, ``direct`` where any machine finds it ("" nowhere).
 
-    ``run`` names the run on other machines; ``connect`` is by launcher.
+    ``run`` names the run on other machines; ``connect`` is by launcher; ``wheel`` gives the console's own, made once.
     """
 
     work_root: Path
     run: str
     connect: Mapping[str, Connect]
+    wheel: Callable[[], Wheel]
     server: str
     direct: str
     token: str
