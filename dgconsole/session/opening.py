@@ -56,6 +56,7 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
     try:
         settings, plan = load_plan(config)
         problems += _unreachable(hosts, settings)
+        problems += _not_collected(hosts, settings)
         targets = _targets(settings, plan, options.chunks)
     except InputError as error:
         raise InputError(*error.problems, *problems) from error
@@ -70,6 +71,13 @@ def _unreachable(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Pro
         return []
     what = "'connect: direct' needs a port that clients reach: set server.port"
     return [Problem(what, settings.path, key=f"hosts.{host.name}") for host in hosts if is_direct(host)]
+
+
+def _not_collected(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:
+    if settings.collect or all(host.launcher == "local" for host in hosts):
+        return []
+    what = "files of other hosts can only come home so far: set 'collect: true' or leave it out"
+    return [Problem(what, settings.path, key="ingest.collect")]
 
 
 def is_direct(host: HostConfig) -> bool:

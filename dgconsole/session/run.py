@@ -72,6 +72,7 @@ class Session:
         self._coordinator = coordinator
         self._logbook = logbook
         self._clock = clock
+        self._collects = {host.name: host.launcher == "ssh" for host in hosts}
         self._fleet: Fleet | None = None
         self._changes = 0
         self._quit: Quit | None = None
@@ -250,14 +251,14 @@ class Session:
 
     def _expect(self, name: str, host: str) -> None:
         self._logbook.add_client(name)
-        self._coordinator.expect(name, host)
+        self._coordinator.expect(name, host, collect=self._collects[host])
 
     def _client_exited(self, client: str, host: str, end: ClientEnd, again: bool) -> None:
         self._coordinator.client_exited(client, end.text)
         if end.kind is not EndKind.DONE and self._quit is None:
             self._say(f"{client}: {end.text}" + (", it will be started again" if again else ""), "WARNING")
         if again:
-            self._coordinator.expect(client, host)
+            self._expect(client, host)
         self._changed()
 
     def _host_changed(self, host: str, state: HostState, reason: str) -> None:
@@ -396,7 +397,7 @@ class Session:
         count = await self._coordinator.retry_all()
         again = [] if self._fleet is None else self._fleet.restart_ended()
         for name, host in again:
-            self._coordinator.expect(name, host)
+            self._expect(name, host)
         await self._need_clients()
         return Reply(True, f"{count:,} chunks back to pending, {len(again):,} clients started again.")
 
@@ -433,7 +434,7 @@ class Session:
             return Reply(False, f"{host} is connected, or being connected.")
         for name, of in self._fleet.client_names():
             if of == host:
-                self._coordinator.expect(name, host)
+                self._expect(name, host)
         return Reply(True, f"{host} is tried again.")
 
     async def _begin_quit(self, command: Quit) -> Reply:
