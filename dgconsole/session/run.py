@@ -1,6 +1,7 @@
 """A run from its first chunk to its report: coordinator and fleet wired; commands in, snapshots out."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Coroutine, Sequence
@@ -50,6 +51,8 @@ from dgconsole.support.logbook import CONSOLE, LogBook
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at whether a headless run can still go on."""
+FAREWELL = 3.0
+"""Seconds that clients have to leave by themselves when nothing more is wanted of them."""
 STOP_GRACE = 5.0
 """Seconds between TERM and KILL for a client when the session ends at once."""
 
@@ -240,6 +243,8 @@ class Session:
         await asyncio.gather(*tasks, return_exceptions=True)
         if not self._coordinator.bug:
             await self._coordinator.stop(now=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._coordinator.stopped.wait(), FAREWELL)
         if self._fleet is not None:
             await self._fleet.stop(STOP_GRACE)
         await self._coordinator.close()
@@ -255,7 +260,7 @@ class Session:
 
     def _client_exited(self, client: str, host: str, end: ClientEnd, again: bool) -> None:
         self._coordinator.client_exited(client, end.text)
-        if end.kind is not EndKind.DONE and self._quit is None:
+        if end.kind is not EndKind.DONE and self._quit is None and self._closing is None:
             self._say(f"{client}: {end.text}" + (", it will be started again" if again else ""), "WARNING")
         if again:
             self._expect(client, host)
