@@ -71,6 +71,7 @@ class Peer(asyncio.Protocol):
         self._receiver: Receiver | None = None
         self._heartbeat = 0.0
         self._ping = m.Ping(0, 0)
+        self._came = False
         self._speaking: asyncio.TimerHandle | None = None
         self._how = ""
 
@@ -106,6 +107,9 @@ class Peer(asyncio.Protocol):
         elif self._receiver is not None:
             self._receiver.put(message)
             self._look_whether_full()
+            self._came = True
+            if self._speaking is None:
+                self._speak_later()
         elif isinstance(message, m.FileBegin | m.FileData | m.FileEnd):
             raise PeerError("sent a file without having been asked for any")
         else:
@@ -127,15 +131,17 @@ class Peer(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
-        if behind and self._speaking is None:
-            self._speaking = asyncio.get_running_loop().call_later(self._heartbeat, self._speak_for)
+
+    def _speak_later(self) -> None:
+        self._speaking = asyncio.get_running_loop().call_later(self._heartbeat, self._speak_for)
 
     def _speak_for(self) -> None:
-        """While the disk is behind, heartbeats lie unread; nobody is to be taken for lost over that."""
+        """Heartbeats lie behind files, unread where the disk is behind: nobody is to be taken for lost over that."""
         self._speaking = None
-        if self._receiver is not None and self._receiver.full and self._transport is not None:
+        if self._receiver is not None and (self._came or self._receiver.full) and self._transport is not None:
+            self._came = False
             self.said(self._ping)
-            self._speaking = asyncio.get_running_loop().call_later(self._heartbeat, self._speak_for)
+            self._speak_later()
 
     def pause_writing(self) -> None:
         self._writable.clear()

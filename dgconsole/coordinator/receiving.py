@@ -34,7 +34,7 @@ class Wishes(Protocol):
         """Files cannot be kept here now."""
 
     def room(self) -> None:
-        """``full`` has become False."""
+        """Something was dealt with: ``full`` may have become False."""
 
     def broke_the_rules(self, text: str) -> None:
         """The connection is to be ended."""
@@ -79,10 +79,8 @@ class Receiver:
             await self._news.wait()
             self._news.clear()
             while self._queue:
-                was_full = self.full
                 await self._next()
-                if was_full and not self.full:
-                    self._wishes.room()
+                self._wishes.room()
         await loop.run_in_executor(self._threads, self._incoming.drop)
 
     async def _next(self) -> None:

@@ -65,5 +65,5 @@ class CollectDelivery:
             if left or source.read(1):
                 size = file.path.stat().st_size
                 text = f"chunk {chunk}: {file.path} has {size:,} bytes, {file.bytes:,} were written"
-                raise ChunkError(Fault.WORKDIR, text)
+                raise ChunkError(Fault.DELIVER, text)
         self._stream(FileEnd(digest.hexdigest()))
