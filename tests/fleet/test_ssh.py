@@ -13,6 +13,9 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from dgconsole.fleet.agentlink import AgentLink
+from dgconsole.fleet.launchers import sshconfig
+from dgconsole.fleet.launchers.hostkeys import KnownHosts
 from dgconsole.fleet.launchers.ssh import Limits, SshLauncher
 from dgconsole.fleet.launchers.sshproblems import host_error
 from dgconsole.settings.structs import HostConfig
@@ -168,6 +171,39 @@ async def test_a_killed_channel_is_heard_no_more_and_its_stdin_ends(ssh_hosts, l
     await connection.close()
 
 
+async def test_the_host_agent_speaks_through_it(ssh_hosts, launcher):
+    host = ssh_hosts.start("MaxSessions 1")
+    (host.home / ".bashrc").write_text("echo Welcome\n")
+    connection = await launcher.connect(host.config())
+    link = await AgentLink.open(connection, ssh_hosts.python, lease=5, patience=10)
+    assert link.hello.cwd == str(host.home)
+    await link.close(5)
+    await connection.close()
+    assert host.processes() == []
+
+
+async def test_a_host_that_falls_silent_is_lost_after_some_questions(ssh_hosts, launcher, monkeypatch):
+    monkeypatch.setattr(sshconfig, "KEEPALIVE", 0.2)
+    host = ssh_hosts.start()
+    connection = await launcher.connect(host.config())
+    channel = await connection.run(("cat",))
+    for pid in host.sessions():
+        os.kill(pid, signal.SIGSTOP)
+    assert await channel.wait() is None
+    assert connection.why_lost() == "Server not responding to keepalive"
+    await connection.close()
+    await connection.close()
+
+
+async def test_the_fast_cipher_is_used_unless_the_configuration_names_others(ssh_hosts, launcher):
+    host = ssh_hosts.start()
+    for words, cipher in (("", "aes128-gcm@openssh.com"), ("Ciphers aes256-ctr\n", "aes256-ctr")):
+        (ssh_hosts.home / ".ssh" / "config").write_text(words)
+        connection = await launcher.connect(host.config())
+        assert connection._conn.get_extra_info("send_cipher") == cipher
+        await connection.close()
+
+
 # ---- files
 
 
@@ -217,6 +253,22 @@ async def test_the_way_back_is_a_port_of_the_loopback_where_sockets_are_forbidde
     assert address.startswith("127.0.0.1:")
     assert await output_of(connection, ssh_hosts.python, "-c", ASK, address) == b"heard a word\n"
     await connection.close()
+
+
+async def test_the_way_back_to_a_port_of_this_machine(ssh_hosts, launcher):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"heard " + await reader.read(100))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for extra in ("", "AllowStreamLocalForwarding no"):
+        connection = await launcher.connect(ssh_hosts.start(extra).config())
+        address = await connection.server_address(f"127.0.0.1:{port}")
+        assert address != f"127.0.0.1:{port}"
+        assert await output_of(connection, ssh_hosts.python, "-c", ASK, address) == b"heard a word\n"
+        await connection.close()
+    server.close()
 
 
 async def test_a_host_that_forbids_forwards_is_told_what_helps(ssh_hosts, launcher, echo):
@@ -274,6 +326,17 @@ async def test_a_revoked_host_key_is_refused_wherever_it_is_trusted(ssh_hosts, l
     assert error.hopeless
     assert f"is revoked by {ssh_hosts.known_hosts}:2: ssh-ed25519 {host.fingerprint}" in error.reason
     assert host.user not in host.log()
+
+
+def test_an_authority_or_a_key_that_is_revoked_certifies_nothing(tmp_path):
+    good, bad, host = (asyncssh.generate_private_key("ssh-ed25519").convert_to_public() for _ in range(3))
+    lines = [("@cert-authority", good), ("@cert-authority", bad), ("@revoked", bad), ("@revoked", host)]
+    file = tmp_path / "known_hosts"
+    file.write_text("".join(f"{mark} *.org {key.export_public_key().decode()}" for mark, key in lines))
+    trusted, authorities, revoked, *_ = KnownHosts([file]).match("a.org", "10.0.0.1", 2201)
+    assert (trusted, authorities) == ([], [good])
+    assert bad in revoked
+    assert host in revoked
 
 
 async def test_hashed_names_and_a_file_of_ones_own_are_known(ssh_hosts, launcher):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import asyncssh
 from msgspec import Struct
@@ -12,7 +12,7 @@ from msgspec import Struct
 from dgconsole.fleet.launchers.hostkeys import words_of
 from dgconsole.fleet.launchers.sshclient import Witness
 from dgconsole.fleet.launchers.sshconfig import Target, hop_config, resolve
-from dgconsole.fleet.launchers.sshconnection import CLOSING, SshConnection
+from dgconsole.fleet.launchers.sshconnection import SshConnection, end
 from dgconsole.fleet.launchers.sshproblems import FAILURES, host_error, text_of, too_long
 from dgconsole.settings.structs import HostConfig
 from dgconsole.support.errors import HostError
@@ -55,7 +55,7 @@ class Jump:
     gate: asyncio.Semaphore
     opening: asyncio.Task[Link]
     users: int = 0
-    closed: bool = field(default=False)
+    closed: bool = False
 
     def link(self) -> Link | None:
         done = self.opening.done() and not self.opening.cancelled() and self.opening.exception() is None
@@ -184,8 +184,5 @@ class SshLauncher:
         jump.opening.cancel()
         await asyncio.gather(jump.opening, return_exceptions=True)
         if (link := jump.link()) is not None:
-            link.conn.close()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSING):
-                    await link.conn.wait_closed()
+            await end(link.conn)
             await self._release(link.jump)

@@ -201,8 +201,9 @@ def _locked(named: object) -> tuple[str, ...]:
     for name in names:
         try:
             asyncssh.read_private_key(Path(name).expanduser())
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-            found.append(name)
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            if "assphrase" in str(error):
+                found.append(name)
         except OSError:
             continue
     return tuple(found)

@@ -111,6 +111,7 @@ class SshConnection:
         self._release = release
         self._listeners: list[asyncssh.SSHListener] = []
         self._sockets: list[str] = []
+        self._closed = False
         self.why_lost = why_lost
 
     async def run(self, argv: tuple[str, ...]) -> SshChannel:
@@ -191,24 +192,34 @@ class SshConnection:
 
     async def close(self) -> None:
         """End it. A connection that was lost leaves its dead socket in /tmp over there."""
+        if self._closed:
+            return
+        self._closed = True
         for listener in self._listeners:
             listener.close()
-        if self._sockets and not self.why_lost():
-            with contextlib.suppress(HostError, TimeoutError):
-                async with asyncio.timeout(CLOSING):
-                    await (await self.run(("rm", "-f", "--", *self._sockets))).close()
-        self._conn.close()
         try:
-            async with asyncio.timeout(CLOSING):
-                await self._conn.wait_closed()
-        except TimeoutError:
-            self._conn.abort()
-        await self._release()
+            if self._sockets and not self.why_lost():
+                with contextlib.suppress(HostError, TimeoutError):
+                    async with asyncio.timeout(CLOSING):
+                        await (await self.run(("rm", "-f", "--", *self._sockets))).close()
+        finally:
+            await end(self._conn)
+            await self._release()
 
     def _problem(self, error: BaseException, phase: str) -> HostError:
         if why := self.why_lost():
             return HostError(f"{self._target}: {phase}: {why}")
         return host_error(error, phase, self._target, name=self._host.name)
+
+
+async def end(conn: asyncssh.SSHClientConnection) -> None:
+    """Close it in good order, or at once when the other end does not play along."""
+    conn.close()
+    try:
+        async with asyncio.timeout(CLOSING):
+            await conn.wait_closed()
+    except TimeoutError:
+        conn.abort()
 
 
 def command_line(argv: tuple[str, ...]) -> str:

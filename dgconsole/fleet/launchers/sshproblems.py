@@ -28,7 +28,7 @@ def text_of(error: BaseException) -> str:
     """What an error says; never empty."""
     if isinstance(error, OSError) and error.errno:
         # asyncio's own words for a failed connect do not say why.
-        text = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno)
+        text = str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno)
         return f"{error.filename}: {text}" if error.filename else text
     reason = getattr(error, "reason", None)
     return str(reason or error).strip().rstrip(".") or type(error).__name__
@@ -57,7 +57,7 @@ def host_error(error: BaseException, phase: str, target: str, *, name: str, aske
     if isinstance(error, asyncssh.KeyExchangeFailed):
         mend = "Allow an algorithm of that host in ~/.ssh/config (KexAlgorithms, Ciphers, MACs)."
         return HostError(f"{head}: {text}", mend, hopeless=True)
-    if isinstance(error, asyncssh.ConnectionLost) and phase == "login":
+    if isinstance(error, (asyncssh.ConnectionLost, ConnectionError)) and phase == "login":
         mend = "The server hung up before the login: too many logins at once (MaxStartups), or it is no SSH server."
         return HostError(f"{head}: {text}", mend)
     if isinstance(error, asyncssh.DisconnectError):
