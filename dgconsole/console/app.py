@@ -97,6 +97,7 @@ class ConsoleApp(Steering):
             tooltip="Stop this client after its chunk",
         ),
         Binding("d", "drain", "Drain", id="drain", tooltip="Stop all clients of this host after their chunks"),
+        Binding("c", "reconnect", "Reconnect", id="reconnect", tooltip="Try a host again that was set aside"),
         Binding("l", "logs", "Log", id="logs", tooltip="The log of the client or host under the cursor"),
         Binding("e", "export", "Export", id="export", tooltip="Write the report as CSV"),
         Binding(
@@ -406,7 +407,7 @@ class ConsoleApp(Steering):
             self.send(Quit(now))
 
 
-_NEEDS_A_RUN = frozenset({"pause", "add_client", "stop_client", "drain"})
+_NEEDS_A_RUN = frozenset({"pause", "add_client", "stop_client", "drain", "reconnect"})
 _NEEDS_A_SESSION = _NEEDS_A_RUN | {"retry", "retry_all", "logs", "export", "go"}
 
 

@@ -22,6 +22,7 @@ _FIRST = (
     "sort",
     "add_client",
     "drain",
+    "reconnect",
     "logs",
     "export",
     "retry_all",

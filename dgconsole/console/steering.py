@@ -15,6 +15,7 @@ from dgconsole.snapshot import (
     DrainHost,
     Export,
     Pause,
+    ReconnectHost,
     Reply,
     Resume,
     Retry,
@@ -143,6 +144,10 @@ class Steering(App[int | DgError]):
                 Question(f"Drain {host}", text, (("drain", "Drain it"), ("", "Cancel"))),
                 lambda: self.send(DrainHost(host)),
             )
+
+    def action_reconnect(self) -> None:
+        if host := self._host():
+            self.send(ReconnectHost(host))
 
     # ---- export
 

@@ -18,6 +18,7 @@ from dgconsole.snapshot import (
     Export,
     Pause,
     Quit,
+    ReconnectHost,
     Reply,
     Resume,
     Retry,
@@ -242,6 +243,13 @@ async def test_add_stop_and_drain(scene, open_console):
         await face.look()
         assert face.session.commands[-1] == DrainHost("db01")
         assert len(face.session.commands) == 3
+
+
+async def test_a_host_is_tried_again(scene, open_console):
+    async with open_console(scene("running")) as face:
+        await face.press("c")
+        await face.look()
+        assert face.session.commands == [ReconnectHost("db01")]
 
 
 async def test_the_reply_is_shown(scene, open_console):
