@@ -328,6 +328,15 @@ async def test_a_revoked_host_key_is_refused_wherever_it_is_trusted(ssh_hosts, l
     assert host.user not in host.log()
 
 
+async def test_a_host_key_of_another_kind_counts_as_changed(ssh_hosts, launcher):
+    host = ssh_hosts.start(known=False)
+    other = asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_public_key().decode()
+    ssh_hosts.known_hosts.write_text(f"{host.entry} {other}")
+    error = await refused(launcher, host.config())
+    assert error.hopeless
+    assert f"has changed; it now shows ssh-ed25519 {host.fingerprint}" in error.reason
+
+
 def test_an_authority_or_a_key_that_is_revoked_certifies_nothing(tmp_path):
     good, bad, host = (asyncssh.generate_private_key("ssh-ed25519").convert_to_public() for _ in range(3))
     lines = [("@cert-authority", good), ("@cert-authority", bad), ("@revoked", bad), ("@revoked", host)]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncssh
 from msgspec import Struct
@@ -133,7 +133,7 @@ class SshLauncher:
             phase, limit = "login", self._limits.login
             patience.reschedule(loop.time() + limit)
 
-        witness = Witness(target.keys, reached)
+        witness = Witness(target, reached)
         try:
             async with asyncio.timeout(limit) as patience:
                 conn = await asyncssh.connect(tunnel=tunnel, client_factory=lambda: witness, **target.arguments)
@@ -144,6 +144,9 @@ class SshLauncher:
         except FAILURES as error:
             if jump is not None and (why := jump.why_lost()):
                 raise HostError(f"{target}: {phase}: {why}") from error
+            if kinds := witness.kinds_not_asked_for():
+                again = replace(target, arguments=target.arguments | {"server_host_key_algs": kinds})
+                return await self._login(name, again, jump)
             if witness.refusal is not None:
                 reason, mend = words_of(witness.refusal, target.accept, target.new_keys)
                 raise HostError(f"{target}: {reason}", mend, hopeless=True) from error

@@ -35,6 +35,8 @@ class Target:
     proxied: bool
     connect_limit: float | None
     keys: KnownHosts
+    key_name: str
+    """The name its key is known under."""
     new_keys: Path
     """The file that takes a new host key."""
     accept: str
@@ -75,6 +77,7 @@ def resolve(config: HostConfig, *, is_jump: bool = False) -> Target:
         proxied=bool(options.proxy_command),
         connect_limit=options.connect_timeout,
         keys=keys,
+        key_name=options.host_key_alias or options.host,
         new_keys=new_keys,
         accept=_accept(config, address, hops),
         locked=_locked(named) if "client_keys" not in arguments else (),
