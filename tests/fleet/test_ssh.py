@@ -311,7 +311,10 @@ async def test_a_changed_host_key_is_shown_with_the_lines_that_mend_it(ssh_hosts
     keygen(*shlex.split(removal)[1:])
     assert ssh_hosts.known_hosts.read_text() == ""
     ssh_hosts.known_hosts.write_text(f"{host.address} {other.public_key}\n")
-    assert f"ssh-keygen -R {host.address} -f" in (await refused(launcher, host.config())).mend
+    assert f"ssh-keygen -R {host.address} -f {ssh_hosts.known_hosts}" in (await refused(launcher, host.config())).mend
+    second = ssh_hosts.known_hosts.with_name("known_hosts2")
+    ssh_hosts.known_hosts.rename(second)
+    assert f"ssh-keygen -R {host.address} -f {second}" in (await refused(launcher, host.config())).mend
 
 
 @pytest.mark.parametrize("trusted", ["nowhere", "{entry}", "{address}"])

@@ -13,7 +13,10 @@ DEFAULT_PORT = 22
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A host key not accepted: ``state`` is unknown, changed or revoked, ``entry`` the name in known_hosts."""
+    """A host key not accepted: ``state`` is unknown, changed or revoked, ``entry`` the name in known_hosts.
+
+    ``where`` is the file that holds another key (changed), or FILE:LINE of the @revoked line.
+    """
 
     state: str
     kind: str
@@ -62,17 +65,16 @@ class KnownHosts(asyncssh.SSHKnownHosts):
         """Why ``key``, which was not among the trusted ones, is not accepted."""
         other_port = port if port != DEFAULT_PORT else None
         entry = f"[{host}]:{port}" if other_port else host
+        kind, fingerprint = key.get_algorithm(), key.get_fingerprint()
         if key in self._revoked(host, addr, other_port):
-            state = "revoked"
-        else:
-            trusted = super().match(host, addr, other_port)[0]
-            state = "changed" if trusted else "unknown"
-            of_port = [
-                key for name in (host, addr) for key in super(KnownHosts, self).match(f"[{name}]:{port}", "", None)[0]
-            ]
-            if trusted and not of_port:
-                entry = host
-        return Refusal(state, key.get_algorithm(), key.get_fingerprint(), entry, self._where(key))
+            return Refusal("revoked", kind, fingerprint, entry, self._where(key))
+        holding = [file for file in self.files if KnownHosts([file]).match(host, addr, other_port)[0]]
+        if not holding:
+            return Refusal("unknown", kind, fingerprint, entry, "")
+        names = [f"[{name}]:{port}" for name in (host, addr)] if other_port else [host, addr]
+        if not any(super(KnownHosts, self).match(name, "", None)[0] for name in names):
+            entry = host  # known without its port
+        return Refusal("changed", kind, fingerprint, entry, str(holding[0]))
 
     def _where(self, key: asyncssh.SSHKey) -> str:
         """FILE:LINE of the @revoked line that holds the key, empty where there is none."""
@@ -84,15 +86,15 @@ class KnownHosts(asyncssh.SSHKnownHosts):
         return ""
 
 
-def words_of(refusal: Refusal, accept: str, file: Path) -> tuple[str, str]:
-    """(reason, mend) of a refused key; ``accept`` is the ssh command that asks about it, ``file`` takes it."""
+def words_of(refusal: Refusal, accept: str) -> tuple[str, str]:
+    """(reason, mend) of a refused key; ``accept`` is the ssh command that asks a person about it."""
     key = f"{refusal.kind} {refusal.fingerprint}"
     if refusal.state == "revoked":
         place = f" by {refusal.where}" if refusal.where else ""
         mend = "Give the host a new key, or take that line out if it is wrong."
         return f"the host key of {refusal.entry} is revoked{place}: {key}", mend
     if refusal.state == "changed":
-        remove = shlex.join(["ssh-keygen", "-R", refusal.entry, "-f", str(file)])
+        remove = shlex.join(["ssh-keygen", "-R", refusal.entry, "-f", refusal.where])
         mend = f"If you know why (compare with ssh-keygen -lf on the host): {remove}; {accept}"
         return f"the host key of {refusal.entry} has changed; it now shows {key}", mend
     mend = f"Compare it with the host's own (ssh-keygen -lf there), then take it with: {accept}"

@@ -148,7 +148,7 @@ class SshLauncher:
                 again = replace(target, arguments=target.arguments | {"server_host_key_algs": kinds})
                 return await self._login(name, again, jump)
             if witness.refusal is not None:
-                reason, mend = words_of(witness.refusal, target.accept, target.new_keys)
+                reason, mend = words_of(witness.refusal, target.accept)
                 raise HostError(f"{target}: {reason}", mend, hopeless=True) from error
             asked = (*witness.asked, *(f"the passphrase of {key}" for key in target.locked))
             raise host_error(error, phase, str(target), name=name, asked=asked) from error

@@ -37,8 +37,6 @@ class Target:
     keys: KnownHosts
     key_name: str
     """The name its key is known under."""
-    new_keys: Path
-    """The file that takes a new host key."""
     accept: str
     """The ssh command with which a person looks at the host key and accepts it."""
     locked: tuple[str, ...]
@@ -64,8 +62,7 @@ def resolve(config: HostConfig, *, is_jump: bool = False) -> Target:
         arguments["client_keys"] = [str(Path(config.identity).expanduser())]
     if not found.get("Ciphers"):
         arguments["encryption_algs"] = FAST_CIPHERS
-    new_keys, known = _known_hosts(config, options)
-    arguments["known_hosts"] = keys = KnownHosts(known)
+    arguments["known_hosts"] = keys = KnownHosts(_known_hosts(config, options))
     jump = config.jump if config.jump is not None else found.get("ProxyJump")
     hops = _hops(str(jump), address) if jump and not is_jump else ()
     return Target(
@@ -78,7 +75,6 @@ def resolve(config: HostConfig, *, is_jump: bool = False) -> Target:
         connect_limit=options.connect_timeout,
         keys=keys,
         key_name=options.host_key_alias or options.host,
-        new_keys=new_keys,
         accept=_accept(config, address, hops),
         locked=_locked(named) if "client_keys" not in arguments else (),
         arguments=arguments,
@@ -153,8 +149,8 @@ def _whole_way(hops: tuple[str, ...], behind: HostConfig) -> tuple[str, ...]:
     return hops
 
 
-def _known_hosts(config: HostConfig, options: asyncssh.SSHClientConnectionOptions) -> tuple[Path, list[Path]]:
-    """(the file that takes new keys, all that exist)."""
+def _known_hosts(config: HostConfig, options: asyncssh.SSHClientConnectionOptions) -> list[Path]:
+    """The files that exist, the user's first."""
     system = options.config.get("GlobalKnownHostsFile", ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"])
     if config.known_hosts is not None:
         own = [config.known_hosts]
@@ -172,9 +168,8 @@ def _known_hosts(config: HostConfig, options: asyncssh.SSHClientConnectionOption
             f"Take that line out of the ssh configuration or set hosts.{config.name}.known_hosts to a file.",
             hopeless=True,
         )
-    own_files = [_expand(name, options) for name in own]
-    files = own_files + [_expand(name, options) for name in _strings(system) if name.lower() != "none"]
-    return own_files[0], [file for file in files if file.is_file()]
+    names = own + [name for name in _strings(system) if name.lower() != "none"]
+    return [file for name in names if (file := _expand(name, options)).is_file()]
 
 
 def _strings(value: object) -> list[str]:
