@@ -91,6 +91,8 @@ class Peer(asyncio.Protocol):
                 self._receive(cast(FromClient, message))
                 if self._how:
                     return
+            if self._receiver is not None and self._reader.partial:
+                self._file_data_came()
         except PeerError as error:
             self.end(str(error))
 
@@ -107,9 +109,7 @@ class Peer(asyncio.Protocol):
         elif self._receiver is not None:
             self._receiver.put(message)
             self._look_whether_full()
-            self._came = True
-            if self._speaking is None:
-                self._speak_later()
+            self._file_data_came()
         elif isinstance(message, m.FileBegin | m.FileData | m.FileEnd):
             raise PeerError("sent a file without having been asked for any")
         else:
@@ -131,6 +131,12 @@ class Peer(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+
+    def _file_data_came(self) -> None:
+        """The client is alive, though its heartbeat may have to wait for the end of a long message."""
+        self._came = True
+        if self._speaking is None:
+            self._speak_later()
 
     def _speak_later(self) -> None:
         self._speaking = asyncio.get_running_loop().call_later(self._heartbeat, self._speak_for)

@@ -10,7 +10,7 @@ from dgconsole.support.errors import ChunkError, Fault, PeerError
 from dgconsole.wire import messages as m
 from dgconsole.wire.messages import FileMessage, FromClient
 
-AHEAD = 4 << 20
+AHEAD = 1 << 20
 """So many bytes may wait for the disk before the connection is not read from."""
 
 _FILES = (m.FileBegin, m.FileData, m.FileEnd)

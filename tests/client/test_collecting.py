@@ -36,6 +36,11 @@ class Runs:
         self.config = config
         self.runs: list[Coordinator] = []
         self.clients: list[Client] = []
+        self.lost = asyncio.Event()
+
+    def _log(self, source: str, level: str, text: str) -> None:
+        if text.startswith(f"{source} lost"):
+            self.lost.set()
 
     async def open(self, name: str, **options: Any) -> Coordinator:
         settings, plan = load_plan(self.config)
@@ -48,7 +53,7 @@ class Runs:
             FilesDestination(run_dir.chunks),
             Options(end_when_finished=True, chunks_per_request=2, retry_wait=0.01, tick=0.05, **options),
             SystemClock(),
-            lambda source, level, text: None,
+            self._log,
         )
         await run.listen(f"unix:{self.folder / name / 's'}")
         self.runs.append(run)
@@ -111,7 +116,7 @@ Change = Callable[[m.Message], m.Message]
 
 
 class Relay:
-    """Stands between clients and a run; ``change`` sees every message of theirs, ``pause`` seconds before each read."""
+    """Stands between clients and a run; ``change`` sees every message of theirs, ``pause`` slows them down."""
 
     def __init__(self, path: Path, onward: str, change: Change, pause: float = 0.0) -> None:
         self.path, self.onward, self.change, self.pause = path, onward.removeprefix("unix:"), change, pause
@@ -185,8 +190,8 @@ async def test_a_client_killed_in_mid_transfer_leaves_nothing_and_the_next_goes_
     going.set()
     run.client_exited("far-1", "ended by SIGKILL")
     async with asyncio.timeout(30):
-        while run.counts().assigned or runs.files("far"):
-            await asyncio.sleep(0.01)
+        await runs.lost.wait()
+    assert runs.files("far") == {}
     status, text = await ended(await runs.start(run, "far-1", runs.address("far")))
     assert status == 0, text
     assert run.counts().completed == len(CHUNKS)
@@ -217,7 +222,7 @@ async def test_a_byte_spoilt_on_the_way_costs_one_attempt(runs: Runs) -> None:
 
 
 async def test_heartbeats_pass_a_slow_transfer(runs: Runs) -> None:
-    """About 0.3 MB/s, a lease that is shorter than one chunk's way: never more than a few pieces ahead of a Ping."""
+    """About 0.3 MB/s, and a lease shorter than one chunk's way: no more than a few pieces are ahead of a Ping."""
     between = [0]
 
     def count(message: m.Message) -> m.Message:
@@ -227,8 +232,8 @@ async def test_heartbeats_pass_a_slow_transfer(runs: Runs) -> None:
             between[-1] += 1
         return message
 
-    run = await runs.open("far", heartbeat=0.5, lease=3.0)
-    async with Relay(runs.folder / "r", runs.address("far"), count, pause=0.05) as relay:
+    run = await runs.open("far", heartbeat=0.3, lease=2.0)
+    async with Relay(runs.folder / "r", runs.address("far"), count, pause=0.1) as relay:
         status, text = await ended(await runs.start(run, "far-1", relay.address))
     assert status == 0, text
     assert run.counts().completed == len(CHUNKS)

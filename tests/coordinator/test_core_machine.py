@@ -178,6 +178,16 @@ class World(RuleBasedStateMachine):
         also = [e.Said(peer, m.Ask(2))] if more else []
         self.feed(e.Said(peer, message), *also, fails=fails)
 
+    @precondition(lambda self: any(self.hands.values()))
+    @rule(data=st.data(), fault=st.sampled_from([Fault.STOPPED, Fault.DELIVER]), fails=st.booleans())
+    def files_not_kept(self, data: st.DataObject, fault: Fault, fails: bool) -> None:
+        """For want of space at the console, or spoilt on the way."""
+        peer = data.draw(st.sampled_from(sorted(p for p, hand in self.hands.items() if hand)))
+        chunk, attempt = data.draw(st.sampled_from(sorted(self.hands[peer].items())))
+        del self.hands[peer][chunk]
+        trouble = [e.DestinationTrouble("disk full")] if fault is Fault.STOPPED else []
+        self.feed(*trouble, e.Undelivered(peer, chunk, attempt, fault, "no files"), fails=fails)
+
     @precondition(lambda self: self.zombies and self.hands)
     @rule(data=st.data())
     def late(self, data: st.DataObject) -> None:
