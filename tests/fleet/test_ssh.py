@@ -247,6 +247,21 @@ async def test_the_way_back_is_a_socket_of_the_user_and_goes_with_the_connection
     assert not Path(path).exists()
 
 
+async def test_the_socket_of_a_lost_connection_goes_with_the_next(ssh_hosts, launcher, echo):
+    host = ssh_hosts.start()
+    paths = []
+    for lost in (True, False):
+        connection = await launcher.connect(host.config())
+        paths.append(Path((await connection.server_address(echo)).removeprefix("unix:")))
+        if lost:
+            for pid in host.sessions():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await until(lambda: bool(connection.why_lost()))  # noqa: B023
+        await connection.close()
+        assert [path.exists() for path in paths] == [lost] * len(paths)
+
+
 async def test_the_way_back_is_a_port_of_the_loopback_where_sockets_are_forbidden(ssh_hosts, launcher, echo):
     connection = await launcher.connect(ssh_hosts.start("AllowStreamLocalForwarding no").config())
     address = await connection.server_address(echo)

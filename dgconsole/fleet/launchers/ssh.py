@@ -74,6 +74,7 @@ class SshLauncher:
         self._limits = limits or Limits()
         self._gate = asyncio.Semaphore(self._limits.logins)
         self._jumps: dict[Way, Jump] = {}
+        self._left: dict[str, list[str]] = {}
 
     async def connect(self, host: HostConfig) -> SshConnection:
         """Log in to ``host``. HostError says the phase that failed; hopeless where only a person can mend it."""
@@ -82,7 +83,8 @@ class SshLauncher:
         async def release() -> None:
             await self._release(link.jump)
 
-        return SshConnection(link.conn, host, str(link.target), why_lost=link.why_lost, release=release)
+        left = self._left.setdefault(host.name, [])
+        return SshConnection(link.conn, host, str(link.target), why_lost=link.why_lost, release=release, left=left)
 
     async def _open(self, host: HostConfig, *, way: Way | None = None) -> Link:
         """``way`` is given for a jump host."""

@@ -94,7 +94,10 @@ class SshChannel:
 
 
 class SshConnection:
-    """A host that is logged in to. ``target`` says where, ``why_lost`` and ``release`` come from the launcher."""
+    """A host that is logged in to. ``target`` says where; ``why_lost`` and ``release`` come from the launcher.
+
+    ``left`` are the sockets over there that earlier connections, lost ones, could not remove.
+    """
 
     def __init__(
         self,
@@ -104,12 +107,14 @@ class SshConnection:
         *,
         why_lost: Callable[[], str],
         release: Callable[[], Awaitable[None]],
+        left: list[str],
     ) -> None:
         self._conn = conn
         self._host = host
         self._target = target
         self._release = release
         self._listeners: list[asyncssh.SSHListener] = []
+        self._left = left
         self._sockets: list[str] = []
         self._closed = False
         self.why_lost = why_lost
@@ -191,20 +196,27 @@ class SshConnection:
             raise self._problem(error, f"copy to {target}") from error
 
     async def close(self) -> None:
-        """End it. A connection that was lost leaves its dead socket in /tmp over there."""
+        """End it. A lost connection leaves its dead socket over there, for the next one to remove at its end."""
         if self._closed:
             return
         self._closed = True
         for listener in self._listeners:
             listener.close()
+        self._left += self._sockets
         try:
-            if self._sockets and not self.why_lost():
-                with contextlib.suppress(HostError, TimeoutError):
-                    async with asyncio.timeout(CLOSING):
-                        await (await self.run(("rm", "-f", "--", *self._sockets))).close()
+            if self._left and not self.why_lost():
+                await self._remove(tuple(self._left))
         finally:
             await end(self._conn)
             await self._release()
+
+    async def _remove(self, sockets: tuple[str, ...]) -> None:
+        with contextlib.suppress(HostError, TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                removing = await self.run(("rm", "-f", "--", *sockets))
+                await removing.close()
+                if await removing.wait() == 0:
+                    self._left[:] = [socket for socket in self._left if socket not in sockets]
 
     def _problem(self, error: BaseException, phase: str) -> HostError:
         if why := self.why_lost():
