@@ -106,7 +106,6 @@ class SshHost:
             while any(uid == self.uid for _, uid, _ in _processes()) and time.monotonic() < deadline:
                 time.sleep(0.01)
             left = [pid for pid, uid, _ in _processes() if uid == self.uid]
-            _account("userdel", self.user)
             assert left == []
 
 
@@ -122,6 +121,7 @@ class SshHosts:
     identity: Path
     python: str
     made: list[SshHost]
+    ending: contextlib.ExitStack
 
     @property
     def known_hosts(self) -> Path:
@@ -139,6 +139,7 @@ class SshHosts:
         if uid == 0:
             user = f"dgt{secrets.token_hex(4)}"
             _account("useradd", "-M", "-s", "/bin/bash", "-d", str(home), user)
+            self.ending.callback(_account, "userdel", user)
             _account("usermod", "-p", "*", user)
             uid = pwd.getpwnam(user).pw_uid
             os.chown(home, uid, pwd.getpwnam(user).pw_gid)
@@ -157,6 +158,7 @@ class SshHosts:
             )
         host = SshHost(f"host{number}", address, port, user, uid, folder, home, server)
         self.made.append(host)
+        self.ending.callback(host.end)
         deadline = time.monotonic() + 10
         while "Server listening" not in host.log():
             assert server.poll() is None, host.log()
@@ -233,10 +235,6 @@ def ssh_hosts(need: Callable[[bool, str], None], monkeypatch: pytest.MonkeyPatch
     (home / ".ssh" / "known_hosts").touch()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    hosts = SshHosts(folder, home, identity, _python_for_all(need), [])
-    try:
-        yield hosts
-    finally:
-        for host in hosts.made:
-            host.end()
-        shutil.rmtree(folder)
+    with contextlib.ExitStack() as ending:
+        ending.callback(shutil.rmtree, folder)
+        yield SshHosts(folder, home, identity, _python_for_all(need), [], ending)
