@@ -273,7 +273,7 @@ class Loop:
                 self._asked = True
                 self._send(m.Ask(self._want))
         elif self._making is None:
-            self._start_leaving(*self._last_round, FAREWELL, now)
+            self._start_leaving(*self._last_round, self._patience, now)
 
     def _no_more(self, status: int, why: str, now: float) -> None:
         if self.phase is Phase.LEAVING:
@@ -300,7 +300,7 @@ class Loop:
             return
         self._queue.clear()
         self._send(m.GiveUp(fault, text))
-        self._start_leaving(GAVE_UP, f"gave up: {text}", FAREWELL, now)
+        self._start_leaving(GAVE_UP, f"gave up: {text}", self._patience, now)
 
     def _lost(self, text: str) -> None:
         self._drop_making()
@@ -311,6 +311,11 @@ class Loop:
             self._orders.append(Leave(*self._leave))
         else:
             self._orders.append(Leave(GAVE_UP, f"lost the console: {text}", again=True))
+
+    @property
+    def _patience(self) -> float:
+        """Files that were sent may still be on a slow way, the reports behind them."""
+        return max(FAREWELL, self._lease) if self._collect else FAREWELL
 
     def _start_leaving(self, status: int, why: str, patience: float, now: float) -> None:
         """Wait up to ``patience`` for the reports to be settled; a shorter wait wins over a longer one."""

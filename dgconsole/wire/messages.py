@@ -210,7 +210,7 @@ class Assign(Message, frozen=True, tag="assign"):
 
 
 class Settled(Message, frozen=True, tag="settled"):
-    """The report on this attempt is on disk; ``accepted`` is False for a late or fenced one."""
+    """The report on this attempt is on disk; ``accepted`` is False for a late one, or one without its files."""
 
     chunk: ChunkId
     attempt: AttemptNumber

@@ -74,15 +74,15 @@ class Driven:
         return leave
 
 
-def welcomed() -> Driven:
+def welcomed(*, collect: bool = False) -> Driven:
     driven = Driven()
     driven.feed(Opened())
-    driven.hear(m.Welcome("here-1", "here", 5.0, 30.0, 1))
+    driven.hear(m.Welcome("here-1", "here", 5.0, 30.0, 1, collect))
     return driven
 
 
-def working() -> Driven:
-    driven = welcomed()
+def working(*, collect: bool = False) -> Driven:
+    driven = welcomed(collect=collect)
     driven.hear(m.BundleFile("spec", "s.py", b"x", True))
     driven.hear(m.BundleEnd())
     driven.feed(Planned("plan", "sky"))
@@ -138,6 +138,20 @@ def test_who_leaves_does_not_wait_for_ever(driven: Driven) -> None:
     driven.feed(made(1))
     driven.now += FAREWELL
     driven.feed(Tick(Reading()))
+    assert driven.left.status == 0
+
+
+def test_who_has_sent_files_waits_longer_for_the_word_that_they_have_come() -> None:
+    driven = working(collect=True)
+    assert Prepare(collect=True) in driven.orders
+    driven.hear(m.Assign(((1, 1),)))
+    driven.hear(m.NoMore())
+    driven.feed(made(1))
+    driven.now += 2 * FAREWELL
+    driven.hear(m.Pong(1))
+    driven.feed(Tick(Reading()))
+    assert driven.loop.phase is Phase.LEAVING
+    driven.hear(m.Settled(1, 1, True))
     assert driven.left.status == 0
 
 
