@@ -49,7 +49,9 @@ def needs(snapshot: Snapshot) -> tuple[Need, ...]:
         if troubled(host):
             text = f"{harmless(host.name)} {harmless(host.state)}: {harmless(host.reason)}"
             mend = "what to do" if host.mend else "show"
-            found.append(Need("host", "hot", text, "enter", mend, (), host.name, f"{text}. {harmless(host.mend)}".rstrip()))
+            found.append(
+                Need("host", "hot", text, "enter", mend, (), host.name, f"{text}. {harmless(host.mend)}".rstrip())
+            )
     found += _bad_clients(snapshot)
     silent = [client for client in snapshot.clients if client.state is ClientState.SILENT]
     if silent:
