@@ -144,6 +144,7 @@ class Session:
         for notice in self._notices:
             self._say(notice.text)
         if self._coordinator.finished.is_set():
+            await self._write_reports()  # the session that made the last chunk may have died before it could
             self._end(self._finished_before())
         else:
             await self._start_fleet()
@@ -193,8 +194,9 @@ class Session:
         """Ends the run each time that nothing is left to do; goes on when a person finds more."""
         while True:
             await self._coordinator.finished.wait()
-            await self._write_reports()
-            self._end("")
+            if not self._ended:
+                await self._write_reports()
+                self._end("")
             await self._more.wait()
             self._more.clear()
 

@@ -85,6 +85,14 @@ def test_two_consoles_on_one_run_directory(project: Any, gates: Any) -> None:
     project.assert_whole(CHUNKS)
 
 
+def test_a_report_that_the_last_session_could_not_write(project: Any) -> None:
+    """A console killed after its last chunk and before its report: the next one writes it."""
+    assert project.run(TEXT).status == 0
+    (project.run_dir / "report.csv").unlink()
+    assert project.run(TEXT).status == 0
+    project.assert_whole(CHUNKS)
+
+
 def test_two_consoles_at_the_same_moment(project: Any, gates: Any, wait_until: Any) -> None:
     """Both find no run directory; one makes it, the other is refused."""
     gates.shut(0)
