@@ -27,6 +27,8 @@ from dgconsole.snapshot import (
     StopClient,
 )
 
+pytestmark = pytest.mark.slow
+
 
 async def test_the_number_keys_go_to_the_screens(scene, open_console):
     async with open_console(scene("trouble")) as face:
