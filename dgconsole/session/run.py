@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +12,10 @@ from msgspec.structs import replace
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
 from dgconsole.coordinator.server import Coordinator
-from dgconsole.fleet.clients import ClientEnd, EndKind
-from dgconsole.fleet.fleet import Fleet
-from dgconsole.fleet.hosts import HostState
 from dgconsole.ingest.files import FilesDestination
 from dgconsole.plan import bundle_items
-from dgconsole.session.opening import Prepared, SessionOptions, is_direct, prepare
+from dgconsole.session.crew import Crew
+from dgconsole.session.opening import Prepared, SessionOptions, prepare
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
     AddClient,
@@ -70,13 +67,19 @@ class Session:
         clock: Clock,
     ) -> None:
         self._prepared = prepared
-        self._hosts = tuple(hosts)
         self._options = options
         self._coordinator = coordinator
         self._logbook = logbook
         self._clock = clock
-        self._collects = {host.name: host.launcher == "ssh" for host in hosts}
-        self._fleet: Fleet | None = None
+        self._crew = Crew(
+            hosts,
+            run_dir=prepared.run_dir,
+            server_port=prepared.settings.server_port,
+            timing=options.timing,
+            coordinator=coordinator,
+            logbook=logbook,
+            changed=self._changed,
+        )
         self._changes = 0
         self._quit: Quit | None = None
         self._ended = False
@@ -147,7 +150,7 @@ class Session:
             await self._write_reports()  # the session that made the last chunk may have died before it could
             self._end(self._finished_before())
         else:
-            await self._start_fleet()
+            await self._start_crew()
         self._spawn(self._watch())
         if self._options.headless:
             self._spawn(self._watch_alone())
@@ -159,36 +162,10 @@ class Session:
         when = datetime.fromtimestamp(since).astimezone().strftime("%Y-%m-%d %H:%M")
         return f"This run directory is complete since {when}. For another run name another one with --run-dir."
 
-    async def _start_fleet(self) -> None:
-        coordinator, run_dir = self._coordinator, self._prepared.run_dir
-        address = await coordinator.listen(run_dir.client_address)
-        run_dir.write_server(address, coordinator.token)
-        self._fleet = Fleet(
-            self._hosts,
-            run_dir=run_dir.path,
-            server=address,
-            direct=await self._listen_directly(),
-            token=coordinator.token,
-            log=self._logbook.write,
-            on_client_exit=self._client_exited,
-            on_host_change=self._host_changed,
-            timing=self._options.timing,
-        )
-        coordinator.on_drop = self._drop
-        for name, host in self._fleet.client_names():
-            self._expect(name, host)
-        self._fleet.start()
-
-    async def _listen_directly(self) -> str:
-        """Open ``server.port`` to the network, if a host wants it so; where clients find it, else ""."""
-        port = self._prepared.settings.server_port
-        if port is None or not any(map(is_direct, self._hosts)):
-            return ""
-        await self._coordinator.listen(f"0.0.0.0:{port}")
-        text = f"Port {port} is open to the network for hosts with 'connect: direct'; a token guards it."
-        self._notices.append(Notice(text))
-        self._say(text, "WARNING")
-        return f"{socket.getfqdn()}:{port}"
+    async def _start_crew(self) -> None:
+        if warning := await self._crew.start():
+            self._notices.append(Notice(warning))
+            self._say(warning, "WARNING")
 
     async def _watch(self) -> None:
         """Ends the run each time that nothing is left to do; goes on when a person finds more."""
@@ -219,7 +196,7 @@ class Session:
                 self._end(why)
 
     def _somebody_works(self) -> bool:
-        if self._fleet is not None and self._fleet.alive():
+        if self._crew.alive():
             return True
         return any(row.state in _TAKES_PART for row in self._coordinator.clients())
 
@@ -234,6 +211,7 @@ class Session:
 
     async def close(self) -> None:
         """End everything: clients, ledger, lock. Returns when no process of ours is left."""
+        self._crew.leaving = True
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)
@@ -247,36 +225,11 @@ class Session:
             await self._coordinator.stop(now=True)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._coordinator.stopped.wait(), FAREWELL)
-        if self._fleet is not None:
-            await self._fleet.stop(STOP_GRACE)
+        await self._crew.stop(STOP_GRACE)
         await self._coordinator.close()
         logging.getLogger().removeHandler(self._logbook.handler)
         self._logbook.close()
         self._prepared.run_dir.close()
-
-    # ---- what the fleet and the coordinator tell each other
-
-    def _expect(self, name: str, host: str) -> None:
-        self._logbook.add_client(name)
-        self._coordinator.expect(name, host, collect=self._collects[host])
-
-    def _client_exited(self, client: str, host: str, end: ClientEnd, again: bool) -> None:
-        self._coordinator.client_exited(client, end.text)
-        if end.kind is not EndKind.DONE and self._quit is None and self._closing is None:
-            self._say(f"{client}: {end.text}" + (", it will be started again" if again else ""), "WARNING")
-        if again:
-            self._expect(client, host)
-        self._changed()
-
-    def _host_changed(self, host: str, state: HostState, reason: str) -> None:
-        self._changed()
-        if reason:
-            self._logbook.write(host, "WARNING", f"{state.value}: {reason}")
-
-    def _drop(self, client: str, reason: str) -> None:
-        if self._fleet is not None and any(p.name == client for p in self._fleet.processes()):
-            self._say(f"{client}: {reason}; its process is ended", "WARNING")
-            self._fleet.kill_client(client)
 
     # ---- what faces read
 
@@ -299,7 +252,7 @@ class Session:
             session_completed=coordinator.session_completed,
             partial_sky=self._prepared.targets.partial,
             clients=self._client_rows(),
-            hosts=self._fleet.hosts() if self._fleet else (),
+            hosts=self._crew.hosts(),
             causes=coordinator.causes(),
             notices=(*coordinator.notices(), *self._no_client_notice(), *self._notices),
             log_end=self._logbook.end,
@@ -329,9 +282,7 @@ class Session:
 
     def _client_rows(self) -> tuple[ClientRow, ...]:
         rows = self._coordinator.clients()
-        if self._fleet is None:
-            return rows
-        processes = {process.name: process for process in self._fleet.processes()}
+        processes = {process.name: process for process in self._crew.processes()}
         return tuple(
             row
             if (process := processes.get(row.name)) is None
@@ -342,7 +293,7 @@ class Session:
     def _no_client_notice(self) -> tuple[Notice, ...]:
         if self._options.headless or self._ended or self._quit is not None:
             return ()
-        if self._fleet is None or self._somebody_works():
+        if not self._crew.started or self._somebody_works():
             return ()
         if any(row.state in _BROUGHT_BACK for row in self._coordinator.clients()):
             return (Notice("No client is left; R starts them again.", "R", "error"),)
@@ -386,14 +337,14 @@ class Session:
             case RetryAll():
                 return await self._retry_all()
             case AddClient(host=host):
-                return self._add_client(host)
+                return self._crew.add_client(host)
             case StopClient(client=client):
                 await self._coordinator.stop_client(client, now=False)
                 return Reply(True, f"{client} stops after the chunk in hand.")
             case DrainHost(host=host):
                 return await self._drain(host)
             case ReconnectHost(host=host):
-                return self._reconnect(host)
+                return self._crew.reconnect(host)
             case Quit():
                 return await self._begin_quit(command)
             case Export(path=path, overwrite=overwrite):
@@ -402,11 +353,9 @@ class Session:
 
     async def _retry_all(self) -> Reply:
         count = await self._coordinator.retry_all()
-        again = [] if self._fleet is None else self._fleet.restart_ended()
-        for name, host in again:
-            self._expect(name, host)
+        again = self._crew.restart_ended()
         await self._need_clients()
-        return Reply(True, f"{count:,} chunks back to pending, {len(again):,} clients started again.")
+        return Reply(True, f"{count:,} chunks back to pending, {again:,} clients started again.")
 
     async def _need_clients(self) -> None:
         """A finished run directory started no client; there is work for some now."""
@@ -415,38 +364,19 @@ class Session:
         if self._ended:
             self._ended, self._stopped_at, self._end_reason = False, None, ""
             self._more.set()
-        if self._fleet is None:
-            await self._start_fleet()
-
-    def _add_client(self, host: str) -> Reply:
-        if self._fleet is None or host not in self._fleet.host_names():
-            return Reply(False, f"No host {host} is at work.")
-        name = self._fleet.add_client(host)
-        self._expect(name, host)
-        return Reply(True, f"{name} is started.")
+        await self._start_crew()
 
     async def _drain(self, host: str) -> Reply:
-        if self._fleet is None or host not in self._fleet.host_names():
-            return Reply(False, f"No host {host} is at work.")
-        self._fleet.drain(host)
+        reply = self._crew.drain(host)
         for row in self._coordinator.clients():
-            if row.host == host and row.state in _TAKES_PART:
+            if reply.ok and row.host == host and row.state in _TAKES_PART:
                 await self._coordinator.stop_client(row.name, now=False)
-        return Reply(True, f"{host}: its clients stop after the chunks in hand.")
-
-    def _reconnect(self, host: str) -> Reply:
-        if self._fleet is None or host not in self._fleet.host_names():
-            return Reply(False, f"No host {host} is at work.")
-        if not self._fleet.reconnect(host):
-            return Reply(False, f"{host} is connected, or being connected.")
-        for name, of in self._fleet.client_names():
-            if of == host:
-                self._expect(name, host)
-        return Reply(True, f"{host} is tried again.")
+        return reply
 
     async def _begin_quit(self, command: Quit) -> Reply:
         first = self._quit is None
         self._quit = command
+        self._crew.leaving = True
         self._changed()
         if self._ended:
             self._over.set()
@@ -454,8 +384,8 @@ class Session:
         await self._coordinator.stop(now=command.now)
         if first:
             self._spawn(self._finish_quit())
-        elif command.now and self._fleet is not None:
-            self._spawn(self._fleet.stop(STOP_GRACE))
+        elif command.now:
+            self._spawn(self._crew.stop(STOP_GRACE))
         return Reply(True, "Stopping at once." if command.now else "Finishing the chunks in hand.")
 
     async def end_now(self) -> None:
@@ -465,12 +395,9 @@ class Session:
 
     async def _finish_quit(self) -> None:
         """Wait for the clients to leave, end what does not, then close the books."""
-        if self._quit is not None and self._quit.now and self._fleet is not None:
-            await self._fleet.stop(STOP_GRACE)
-        else:
+        if self._quit is None or not self._quit.now:
             await self._coordinator.stopped.wait()
-            if self._fleet is not None:
-                await self._fleet.stop(STOP_GRACE)
+        await self._crew.stop(STOP_GRACE)
         await self._write_reports()
         self._end("")
         self._over.set()
