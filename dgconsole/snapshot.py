@@ -120,6 +120,18 @@ class Notice(Struct, frozen=True):
     level: str = "warning"
 
 
+class Question(Struct, frozen=True, kw_only=True):
+    """Something only a person can say: a passphrase, a password, a one-time code. ``Answer`` answers it."""
+
+    number: int
+    """Never used twice in a session."""
+    host: str
+    """Which host wants to know, as hosts.yml names it; empty: the run itself."""
+    text: str
+    secret: bool = True
+    """The answer must not be shown while it is typed."""
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The whole of a run at one moment; small whatever the size of the sky."""
 
@@ -146,6 +158,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     hosts: tuple[HostRow, ...] = ()
     causes: tuple[Cause, ...] = ()
     notices: tuple[Notice, ...] = ()
+    questions: tuple[Question, ...] = ()
+    """The oldest first; one is asked at a time."""
     log_end: int = 0
     """Number of the next log line."""
     verdict: str = ""
@@ -320,6 +334,25 @@ class ReconnectHost(Command, frozen=True):
     """Try a host again that is set aside or waits for its next try."""
 
     host: str
+
+
+class AddHost(Command, frozen=True):
+    """Take one more host (or a range) into the run: an entry as ``hosts`` in hosts.yml has it, defaults applied."""
+
+    entry: str
+
+
+class FetchLog(Command, frozen=True):
+    """Bring a client's whole log from its host into ``logs/`` of the run directory."""
+
+    client: str
+
+
+class Answer(Command, frozen=True):
+    """The answer to a question; None: there will be none."""
+
+    question: int
+    text: str | None
 
 
 class Quit(Command, frozen=True):

@@ -1,6 +1,7 @@
 """What every kind of destination does, on the client's side and on the coordinator's."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -60,6 +61,43 @@ class Attempt(NamedTuple):
 
 Refusals = dict[tuple[int, int], ChunkError]
 """(chunk, attempt) -> why it could not be accepted."""
+
+
+class TransactionEnd(StrEnum):
+    """What became of a transaction that an earlier session left behind."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+class TransactionalDestination(Protocol):
+    """The coordinator's side where chunks are loaded in transactions of the destination; many calls at a time.
+
+    Every call may raise ChunkError (fault DELIVER): the destination refuses, or could not be reached for long.
+    ``number`` is the coordinator's number of a transaction, unique in a run directory; ``transaction`` the
+    destination's own.
+    """
+
+    async def prepare(self, tables: Sequence[str]) -> None:
+        """Once, before anything is handed out. InputError: what a person has to mend, nothing was begun."""
+
+    async def recover(self) -> Mapping[int, TransactionEnd]:
+        """End what earlier sessions of this run left open; what became of each transaction, by ``number``."""
+
+    async def begin(self, number: int, client: str) -> int:
+        """Open a transaction for chunks of one client."""
+
+    async def commit(self, transaction: int) -> None:
+        """Make it lasting. An answer that is lost is looked up; it is never committed twice."""
+
+    async def abort(self, transaction: int) -> None:
+        """Take back all that was loaded in it. To abort it a second time is no error."""
+
+    async def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:
+        """Nothing is left to load: publish and index as configured; words for people on what was done, or why not."""
+
+    async def close(self) -> None:
+        """The run is over and all clients have ended."""
 
 
 class Destination(Protocol):

@@ -103,10 +103,13 @@ class _ServerFile:
         for section in (top, server, generator, partitioner, ingest, pregenerated):
             section.finish(_ELSEWHERE)
         InputError.raise_if(self.problems)
+        numbers = DEFAULT_COUNTS | counts
         return RunSettings(
             path=self._file.path,
             name=name or spec.name.rpartition(".")[0] or spec.name,
-            **(DEFAULT_COUNTS | counts),
+            visits=numbers["visits"],
+            objects=numbers["objects"],
+            seed=numbers["seed"],
             given=tuple(counts),
             transaction_size=transaction or DEFAULT_TRANSACTION,
             chunks=chunks,

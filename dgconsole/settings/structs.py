@@ -82,6 +82,31 @@ class IngestTable(Struct, frozen=True, kw_only=True):
     raw: dict[str, object]
 
 
+class IngestTarget(Struct, frozen=True, kw_only=True):
+    """Where finished chunks go (section ``ingest`` of serverCfg.yml); secrets are kept apart."""
+
+    kind: str = "files"
+    """files, qserv or mysql."""
+    host: str | None = None
+    port: int | None = None
+    socket: str | None = None
+    """Path of the UNIX socket of a MySQL server, on each client's machine and on the console's."""
+    user: str | None = None
+    database: str = ""
+    engine: str | None = None
+    """Storage engine of chunk tables (mysql); None: the fastest that is safe there."""
+    publish: str = "auto"
+    """auto: when every target chunk is complete; never."""
+    index: bool = False
+    """Build the director index after publishing, where it was not built at each commit."""
+    row_counters: bool = False
+    """Have Qserv count rows by chunk after publishing."""
+    schema: bool = True
+    """Register (make) database and tables that are missing; otherwise they must be there."""
+    replace: bool = False
+    """Fill a database that another plan has filled before."""
+
+
 class RunSettings(Struct, frozen=True, kw_only=True):
     """serverCfg.yml and all files it names, read and checked one by one (the plan checks them together)."""
 
@@ -108,5 +133,8 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     """serverCfg.yml itself, secrets taken out."""
     given: tuple[str, ...] = ()
     """Which of "visits", "objects", "seed" the user named; the others are defaults."""
+    target: IngestTarget = IngestTarget()
+    prepare: tuple[str, ...] = ()
+    """Shell lines to run on the console's machine before the plan is made."""
     collect: bool = True
     """Whether the files of remote clients come into the run directory; otherwise they stay on their hosts."""

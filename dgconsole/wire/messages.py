@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from dgconsole.support.errors import Fault
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised when a message changes its meaning; both ends must agree."""
 
 Name = Annotated[str, Meta(max_length=255)]
@@ -74,6 +74,8 @@ class Hello(Message, frozen=True, tag="hello"):
     name: Name
     host: Name
     pid: Count
+    build: Name = ""
+    """SHA-256 of the wheel that it was installed from; empty where it was installed otherwise."""
 
 
 class Ready(Message, frozen=True, tag="ready"):
@@ -179,6 +181,8 @@ class Welcome(Message, frozen=True, tag="welcome"):
     lease: float
     files: Count
     collect: bool = False
+    secrets: dict[Name, Text] = {}
+    """What the destination wants to be shown, by the dotted key of serverCfg.yml; never written to disk."""
 
 
 class Refused(Message, frozen=True, tag="refused"):
@@ -204,9 +208,13 @@ class BundleEnd(Message, frozen=True, tag="end"):
 
 
 class Assign(Message, frozen=True, tag="assign"):
-    """Chunks to make, with their attempt numbers. Empty: nothing to hand out now, wait for the next."""
+    """Chunks to make, with their attempt numbers. Empty: nothing to hand out now, wait for the next.
+
+    ``transaction`` is the destination's number of the transaction that they are loaded in; 0: it has none.
+    """
 
     chunks: tuple[tuple[ChunkId, AttemptNumber], ...]
+    transaction: Count = 0
 
 
 class Settled(Message, frozen=True, tag="settled"):
