@@ -1,4 +1,4 @@
-"""What all tests share: skips that CI turns into failures, one environment everywhere, and real SSH hosts."""
+"""What all tests share: skips that CI turns into failures, one environment, real SSH hosts, a real MariaDB."""
 
 import contextlib
 import getpass
@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pymysql
 import pytest
 
 from dgconsole.settings.structs import HostConfig
@@ -24,7 +26,7 @@ for threads in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     os.environ.setdefault(threads, "1")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def need() -> Callable[[bool, str], None]:
     """``need(condition, reason)``: skip with the reason where the condition does not hold; in CI that fails."""
 
@@ -238,3 +240,142 @@ def ssh_hosts(need: Callable[[bool, str], None], monkeypatch: pytest.MonkeyPatch
     with contextlib.ExitStack() as ending:
         ending.callback(shutil.rmtree, folder)
         yield SshHosts(folder, home, identity, _python_for_all(need), [], ending)
+
+
+MARIADB_OPTIONS = (
+    "--skip-name-resolve",
+    "--local-infile=1",
+    "--secure-file-priv=",
+    "--lower-case-table-names=1",
+    "--character-set-server=latin1",
+    "--collation-server=latin1_general_ci",
+    "--sql-mode=NO_ENGINE_SUBSTITUTION",
+    "--max-allowed-packet=64M",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-buffer-pool-size=32M",
+    "--aria-pagecache-buffer-size=32M",
+    "--key-buffer-size=16M",
+)
+"""As a Qserv worker's database is configured: names in lower case, not strict."""
+
+
+class MariaDb:
+    """A private MariaDB in a folder of its own: root without a password, but only over the socket in that folder.
+
+    Parameters
+    ----------
+    folder
+        Short, as a socket's path has 107 bytes at most; only its owner may look in.
+    """
+
+    def __init__(self, folder: Path, options: Sequence[str] = MARIADB_OPTIONS) -> None:
+        self.folder = folder
+        self.socket = folder / "db.sock"
+        self.host = "127.0.0.1"
+        """Other users than root may be made to come from here, to ``port``."""
+        self.port = 0
+        self._options = options
+        self._user = ["--user=root"] if os.getuid() == 0 else []
+        self._server: subprocess.Popen[bytes] | None = None
+        self._made = 0
+
+    def install(self) -> None:
+        """Make the data folder."""
+        with socket.socket() as probe:
+            probe.bind((self.host, 0))
+            self.port = probe.getsockname()[1]
+        (self.folder / "init.sql").write_text("DELETE FROM mysql.global_priv WHERE Host <> 'localhost';\n")
+        command = ["mariadb-install-db", "--no-defaults", *self._user, f"--datadir={self.folder}/data"]
+        names = [option for option in self._options if option.startswith("--lower-case")]
+        done = subprocess.run(
+            [*command, "--auth-root-authentication-method=normal", "--skip-test-db", *names], capture_output=True
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+    def start(self, *more: str) -> None:
+        """Start the server, and return when it answers; ``more`` options win over the usual ones."""
+        folder = self.folder
+        self._server = subprocess.Popen(
+            [_mariadbd(), "--no-defaults", *self._user, f"--datadir={folder}/data", f"--socket={self.socket}"]
+            + [f"--pid-file={folder}/db.pid", f"--log-error={folder}/db.err", f"--tmpdir={folder}"]
+            + [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder}/init.sql"]
+            + [*self._options, *more],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            log = folder / "db.err"
+            assert self._server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        """PyMySQL leaves its socket open where nobody listens, so that is looked at first."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(self.socket)):
+                return False
+        try:
+            self.connect().close()
+        except pymysql.MySQLError:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End the server as a crash does; ``start`` brings it back."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            self._server = None
+
+    def connect(self, database: str | None = None, **more: Any) -> "pymysql.Connection[Any]":
+        """A connection as root; the caller closes it."""
+        given = {"unix_socket": str(self.socket), "user": "root", "autocommit": True} | more
+        return pymysql.connect(database=database, **given)
+
+    def query(self, sql: str, *arguments: object, database: str | None = None) -> list[tuple[Any, ...]]:
+        """The rows of one statement."""
+        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, arguments or None)
+            return list(cursor.fetchall())
+
+    def schema(self, *, made: bool = True) -> str:
+        """The name of a database that nobody has had before, made empty (or not made)."""
+        self._made += 1
+        name = f"sky{self._made}"
+        if made:
+            self.query(f"CREATE DATABASE {name}")
+        return name
+
+    def tables(self, database: str) -> list[str]:
+        """The names of a database's tables and views."""
+        found = self.query("SELECT table_name FROM information_schema.tables WHERE table_schema = %s", database)
+        return sorted(name for (name,) in found)
+
+
+def _mariadbd() -> str:
+    return shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or ""
+
+
+@pytest.fixture(scope="session")
+def new_mariadb(need: Callable[[bool, str], None]) -> Iterator[Callable[..., MariaDb]]:
+    """``new_mariadb(*options)``: one more server, with these options instead of the usual ones."""
+    need(bool(_mariadbd()) and shutil.which("mariadb-install-db") is not None, "needs mariadb-server-core")
+    with contextlib.ExitStack() as ending:
+
+        def make(*options: str) -> MariaDb:
+            folder = Path(tempfile.mkdtemp(prefix="dgdb"))
+            ending.callback(shutil.rmtree, folder)
+            made = MariaDb(folder, options or MARIADB_OPTIONS)
+            ending.callback(made.kill)
+            made.install()
+            made.start()
+            return made
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def mariadb(new_mariadb: Callable[..., MariaDb]) -> MariaDb:
+    """The session's MariaDB server. Each test takes a database of its own: ``mariadb.schema()``."""
+    return new_mariadb()
