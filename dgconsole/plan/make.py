@@ -92,16 +92,19 @@ def _takes_count(context: Context, table: str, *, visits: bool) -> bool:
 
 
 def _table_plan(context: Context, roles: Roles, table: str) -> TablePlan:
-    config = context.configs.get(table)
+    config, description = context.configs.get(table), context.tables[table]
     director, key = roles.children.get(table, ("", ""))
+    if table in roles.directors:
+        key = description.id_column or description.visit_column
     return TablePlan(
         name=table,
         role=roles.of(context, table),
-        columns=_columns(context, context.tables[table]),
+        columns=_columns(context, description),
         delivered=config is not None,
         director=director,
         key=key,
         overlap=config.overlap if config is not None and table in roles.directors else 0.0,
+        from_file=description.from_file,
     )
 
 

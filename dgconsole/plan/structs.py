@@ -11,7 +11,11 @@ class ColumnPlan(Struct, frozen=True):
 
 
 class TablePlan(Struct, frozen=True, kw_only=True):
-    """One table. ``role`` is director, child, visits or plain; ``key`` is a child's column of the director's id."""
+    """One table. ``role`` is director, child, visits or plain.
+
+    ``key`` is a child's column of the director's id, a director's own id column. ``from_file`` is the plain name of
+    the file that the whole table comes from, else empty.
+    """
 
     name: str
     role: str
@@ -20,6 +24,7 @@ class TablePlan(Struct, frozen=True, kw_only=True):
     director: str = ""
     key: str = ""
     overlap: float = 0.0
+    from_file: str = ""
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ def test_files_that_agree(project: Any) -> None:
     plan = project.plan()
     assert (plan.name, plan.num_stripes, plan.num_sub_stripes, plan.edge_width) == ("skydb", 200, 5, 0.018)
     assert [(t.name, t.role, t.delivered, t.director, t.key, t.overlap) for t in plan.tables] == [
-        ("Object", "director", True, "", "", 0.01667),
+        ("Object", "director", True, "", "objectId", 0.01667),
         ("CcdVisit", "visits", False, "", "", 0.0),
         ("ForcedSource", "child", True, "Object", "objectId", 0.0),
     ]
@@ -185,7 +185,7 @@ def test_roles_from_the_cfg_files(project: Any) -> None:
     project.edit("sky.py", 'directors = {"Object": {"ForcedSource": "objectId"}}\n', "")
     roles = {table.name: (table.role, table.director, table.key) for table in project.plan().tables}
     assert roles == {
-        "Object": ("director", "", ""),
+        "Object": ("director", "", "objectId"),
         "CcdVisit": ("visits", "", ""),
         "ForcedSource": ("child", "Object", "objectId"),
     }
