@@ -3,7 +3,8 @@
 Order: Hello -> Welcome (or Refused) -> BundleFile... -> BundleEnd -> Ready (or GiveUp) -> Ask -> Assign
 -> Progress... -> Completed | Failed (-> Settled) -> Ask ... -> NoMore -> Bye. Ping and Pong at any time after
 Welcome; the coordinator may say Stop at any time after Welcome. A client that was told so in its Welcome sends the
-files of a chunk before its Completed, each as FileBegin -> FileData... -> FileEnd.
+files of a chunk before its Completed, each as FileBegin -> FileData... -> FileEnd. One that was told to keep its
+files on its host is asked to after each Completed: Keep -> Kept (-> Settled).
 """
 
 import hashlib
@@ -83,6 +84,8 @@ class Ready(Message, frozen=True, tag="ready"):
 
     plan_digest: Name
     sky_digest: Name
+    folder: Text = ""
+    """Where finished files stay on this host (an absolute path); empty unless the Welcome said so."""
 
 
 class Ask(Message, frozen=True, tag="ask"):
@@ -144,6 +147,15 @@ class Completed(Message, frozen=True, tag="completed"):
     figures: Figures
 
 
+class Kept(Message, frozen=True, tag="kept"):
+    """Answer to a Keep: the files have their final names, for good; or ``error`` and ``fault`` say why not."""
+
+    chunk: ChunkId
+    attempt: AttemptNumber
+    error: Text = ""
+    fault: Fault = Fault.DELIVER
+
+
 class Failed(Message, frozen=True, tag="failed"):
     """The attempt failed; ``text`` is one line for people, ``details`` may be a traceback for the log."""
 
@@ -183,6 +195,8 @@ class Welcome(Message, frozen=True, tag="welcome"):
     collect: bool = False
     secrets: dict[Name, Text] = {}
     """What the destination wants to be shown, by the dotted key of serverCfg.yml; never written to disk."""
+    keep: Text = ""
+    """Folder of the client's host (absolute, or ``~/`` and on) where finished files stay; empty: they do not."""
 
 
 class Refused(Message, frozen=True, tag="refused"):
@@ -225,6 +239,13 @@ class Settled(Message, frozen=True, tag="settled"):
     accepted: bool
 
 
+class Keep(Message, frozen=True, tag="keep"):
+    """The report on this attempt counts: give its files, which stay on the client's host, their final names."""
+
+    chunk: ChunkId
+    attempt: AttemptNumber
+
+
 class Pong(Message, frozen=True, tag="pong"):
     """Answer to a Ping: the coordinator is alive."""
 
@@ -242,5 +263,5 @@ class Stop(Message, frozen=True, tag="stop"):
 
 
 FileMessage = FileBegin | FileData | FileEnd
-FromClient = Hello | Ready | Ask | Progress | Ping | FileMessage | Completed | Failed | GiveUp | Bye
-FromCoordinator = Welcome | Refused | BundleFile | BundleEnd | Assign | Settled | Pong | NoMore | Stop
+FromClient = Hello | Ready | Ask | Progress | Ping | FileMessage | Completed | Kept | Failed | GiveUp | Bye
+FromCoordinator = Welcome | Refused | BundleFile | BundleEnd | Assign | Keep | Settled | Pong | NoMore | Stop

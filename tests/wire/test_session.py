@@ -21,6 +21,7 @@ SAMPLES: dict[type[m.Message], m.Message] = {
         m.FileData(b"x"),
         m.FileEnd(""),
         m.Completed(1, 1, m.Figures((), {})),
+        m.Kept(1, 1),
         m.Failed(1, 1, Fault.DISK, "", ""),
         m.GiveUp(Fault.DISK, ""),
         m.Bye(),
@@ -29,6 +30,7 @@ SAMPLES: dict[type[m.Message], m.Message] = {
         m.BundleFile("", "", b"", True),
         m.BundleEnd(),
         m.Assign(()),
+        m.Keep(1, 1),
         m.Settled(1, 1, True),
         m.Pong(0),
         m.NoMore(),
@@ -50,6 +52,8 @@ USUAL = [
     (Role.CLIENT, m.FileData),
     (Role.CLIENT, m.FileEnd),
     (Role.CLIENT, m.Completed),
+    (Role.COORDINATOR, m.Keep),
+    (Role.CLIENT, m.Kept),
     (Role.COORDINATOR, m.Settled),
     (Role.COORDINATOR, m.NoMore),
     (Role.CLIENT, m.Bye),
@@ -75,7 +79,7 @@ def test_the_usual_way_is_legal_at_both_ends(role: Role) -> None:
 
 
 def test_the_table_is_what_an_end_enforces() -> None:
-    """Breadth first through all phases that both ends can reach; in each, all 21 messages are tried."""
+    """Breadth first through all phases that both ends can reach; in each, all 23 messages are tried."""
     seen: dict[tuple[Phase, Phase], list[tuple[Role, type[m.Message]]]] = {(Phase.START, Phase.START): []}
     waiting = [(Phase.START, Phase.START)]
     while waiting:
@@ -110,3 +114,16 @@ def test_the_table_is_what_an_end_enforces() -> None:
 def test_nothing_before_hello(kind: type[m.Message]) -> None:
     with pytest.raises(PeerError, match="out of turn"):
         WireSession(Role.COORDINATOR).received(SAMPLES[kind])
+
+
+def test_who_leaves_is_still_asked_to_keep_and_answers() -> None:
+    for role in Role:
+        end = WireSession(role)
+        for sender, kind in USUAL[: USUAL.index((Role.COORDINATOR, m.Keep))]:
+            play(end, sender, SAMPLES[kind])
+        play(end, Role.COORDINATOR, SAMPLES[m.NoMore])
+        play(end, Role.CLIENT, SAMPLES[m.GiveUp])
+        for sender, kind in ((Role.COORDINATOR, m.Keep), (Role.CLIENT, m.Kept), (Role.COORDINATOR, m.Settled)):
+            play(end, sender, SAMPLES[kind])
+        play(end, Role.CLIENT, SAMPLES[m.Bye])
+        assert not end.legal(Role.CLIENT, m.Kept)
