@@ -27,6 +27,8 @@ def bundle_items(settings: RunSettings, plan: Plan, *, out_dir: str, keep_csv: b
         plan_digest=plan.digest,
         sky_digest=plan.sky_digest,
         spec=settings.spec.name,
+        collect=settings.collect,
+        host_dir=settings.out_dir,
     )
     return (
         BundleItem("spec", settings.spec.name, settings.spec.data),
@@ -75,6 +77,8 @@ def read_bundle(folder: Path) -> tuple[RunSettings, BundleHeader]:
         ingest_database=ingest.database,
         ingest_files=ingest.files,
         pregenerated_dir=str(pregenerated.absolute()) if pregenerated.is_dir() else None,
+        collect=header.collect,
+        out_dir=header.host_dir,
     )
     return settings, header
 

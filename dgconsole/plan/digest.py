@@ -20,6 +20,10 @@ def plan_parts(settings: RunSettings) -> dict[str, str]:
         "version of the values": str(VALUES_VERSION),
         f"spec/{settings.spec.name}": _sha256(settings.spec.data),
     }
+    if not settings.collect:
+        parts["ingest.collect"] = "false"
+        if settings.out_dir is not None:
+            parts["ingest.outDir"] = settings.out_dir
     parts |= {f"partitioner/{file.name}": _sha256(file.data) for file in settings.partitioner_files}
     parts |= {f"ingest/{file.name}": _sha256(file.data) for file in settings.ingest_files}
     for path in pregenerated_files(settings):

@@ -64,6 +64,9 @@ class BundleHeader(Struct, frozen=True, kw_only=True):
     plan_digest: str
     sky_digest: str
     spec: str
+    collect: bool = True
+    host_dir: str | None = None
+    """``ingest.outDir``."""
 
 
 class BundleItem(Struct, frozen=True):

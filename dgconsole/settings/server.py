@@ -31,7 +31,10 @@ _ELSEWHERE = (
         for key in ("arguments", "visits", "objects", "seed", "transaction_size", "cfgFileName", "baseCfgDir")
     ),
     "partitioner.cfgDir",
-    *(f"ingest.{key}" for key in ("kind", "host", "port", "user", "authKey", "dbName", "cfgDir", "collect")),
+    *(
+        f"ingest.{key}"
+        for key in ("kind", "host", "port", "user", "authKey", "dbName", "cfgDir", "collect", "outDir")
+    ),
     "pregenerated.cfgDir",
     "chunks",
 )
@@ -93,7 +96,8 @@ class _ServerFile:
         spec = self._spec(generator, base)
         configs, config_files = self._partitioners(partitioner, base)
         kind = self._kind(ingest)
-        collect = ingest.flag("collect")
+        collect = ingest.flag("collect") is not False
+        out_dir = self._out_dir(ingest, kind, collect=collect)
         name = self._name(ingest)
         ingest_files = self._ingest_files(ingest, base, name)
         pregenerated_dir = self._pregenerated(pregenerated, base)
@@ -124,7 +128,8 @@ class _ServerFile:
             pregenerated_dir=pregenerated_dir,
             secrets=secrets,
             server_file=self._file,
-            collect=collect is not False,
+            collect=collect,
+            out_dir=out_dir,
         )
 
     def spec(self) -> tuple[TextFile, Path] | None:
@@ -192,6 +197,17 @@ class _ServerFile:
         section.integer("port", least=1, most=65535)
         section.text("user")
         return "files"
+
+    def _out_dir(self, section: Section, kind: str, *, collect: bool) -> str | None:
+        """Where files stay on other hosts, as it is called over there."""
+        folder = section.text("outDir")
+        if not collect and kind != "files":
+            section.note("collect", f"is for 'kind: files': with '{kind}' no host keeps files")
+        elif folder is not None and collect:
+            section.note("outDir", "is for 'collect: false': files come into the run directory; take one of them out")
+        elif folder is not None and not folder.startswith(("/", "~/")):
+            section.note("outDir", f"'{folder}' is no path of other machines: begin it with / or ~/")
+        return folder
 
     def _name(self, section: Section) -> str | None:
         name = section.text("dbName")

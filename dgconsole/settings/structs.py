@@ -138,3 +138,5 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     """Shell lines to run on the console's machine before the plan is made."""
     collect: bool = True
     """Whether the files of remote clients come into the run directory; otherwise they stay on their hosts."""
+    out_dir: str | None = None
+    """Where they stay then, on each host; None: ``~/.dgconsole/<run>/chunks``."""

@@ -86,3 +86,13 @@ def test_what_does_not_change_the_output_does_not(project: Any) -> None:
         "serverCfg.yml", (project.folder / "serverCfg.yml").read_text() + "chunks: 0\nserver: {port: 5000}\n"
     )
     assert project.plan().digest == before.digest
+
+
+def test_where_files_stay_is_part_of_the_plan(project: Any, tmp_path: Path) -> None:
+    before = project.plan()
+    project.edit("serverCfg.yml", "kind: files", "kind: files, collect: false, outDir: ~/sky")
+    after = project.plan()
+    assert dict(after.parts.items() - before.parts.items()) == {"ingest.collect": "false", "ingest.outDir": "~/sky"}
+    settings, header = read_bundle(store(project, tmp_path / "bundle"))
+    assert (settings.collect, settings.out_dir) == (False, "~/sky")
+    assert make_plan(settings, describe(load_spec(settings.spec))).digest == after.digest == header.plan_digest

@@ -199,6 +199,29 @@ def test_files_are_collected_unless_told_otherwise(project: Path, written: str, 
     assert load_settings(project / "serverCfg.yml").collect is meant
 
 
+@pytest.mark.parametrize("folder", ["/scratch/chunks", "~/chunks"])
+def test_files_that_stay_on_their_hosts_have_a_folder_there(project: Path, folder: str) -> None:
+    with (project / "serverCfg.yml").open("a") as file:
+        file.write(f"  collect: false\n  outDir: {folder}\n")
+    assert load_settings(project / "serverCfg.yml").out_dir == folder
+
+
+@pytest.mark.parametrize("collect", ["", "  collect: true\n"])
+def test_a_folder_for_files_that_come_home_is_refused(project: Path, complaints: Complaints, collect: str) -> None:
+    with (project / "serverCfg.yml").open("a") as file:
+        file.write(f"{collect}  outDir: /scratch\n")
+    (line,) = complaints()
+    assert "ingest.outDir: is for 'collect: false'" in line
+
+
+@pytest.mark.parametrize("folder", ["chunks", "./chunks", "~other/chunks"])
+def test_a_folder_of_other_hosts_is_not_relative(project: Path, complaints: Complaints, folder: str) -> None:
+    with (project / "serverCfg.yml").open("a") as file:
+        file.write(f"  collect: false\n  outDir: {folder}\n")
+    (line,) = complaints()
+    assert f"serverCfg.yml:14: ingest.outDir: '{folder}' is no path of other machines: begin it with / or ~/" in line
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
