@@ -89,7 +89,54 @@ def create(path: Path, ids: NDArray[np.int32]) -> None:
         raise InputError(Problem(f"cannot be made: {error}", file=str(path))) from error
 
 
-class Ledger:
+class _Stored:
+    """What can be read from an open ledger as a whole."""
+
+    _connection: sqlite3.Connection
+
+    def kept(self) -> Kept:
+        """The chunks and all that is noted about them."""
+        query = self._connection.execute
+        count = query("SELECT count(*) FROM chunks").fetchone()[0]
+        stored = query("SELECT chunk, state, attempt, used, coalesce(client, -1) FROM chunks ORDER BY chunk")
+        table = np.fromiter(stored, _CHUNK_ROW, count)
+        chunks = Chunks(np.ascontiguousarray(table["chunk"]))
+        for name in ("state", "attempt", "used", "client"):
+            getattr(chunks, name)[:] = table[name]
+        chunks.fresh[:] = chunks.state == State.PENDING
+        chunks.recount()
+        done = "SELECT chunk, rows, ended - started FROM attempts WHERE outcome = 'completed' ORDER BY chunk"
+        for chunk, rows, seconds in query(done):
+            i = chunks.index(chunk)
+            chunks.rows[i], chunks.seconds[i] = rows, seconds
+        failures: dict[int, tuple[Failure, ...]] = {}
+        limbo: dict[int, LimboNote] = {}
+        failed = """
+            SELECT a.chunk, a.client, a.fault, a.error, c.used FROM attempts a JOIN chunks c USING (chunk)
+            WHERE c.state IN (0, 4) AND c.used > 0 AND outcome IN ('failed', 'lost') AND error <> ?
+            ORDER BY a.chunk, a.attempt"""
+        for chunk, client, fault, error, used in query(failed, (_ENDED_BY_CRASH,)):
+            i, cause = chunks.index(chunk), fold(error)
+            failures[i] = (*failures.get(i, ()), Failure(client, Fault(fault), cause))[-used:]
+            if chunks.state[i] == State.LIMBO:
+                limbo[i] = LimboNote(fault, error, cause, client)
+        names = tuple(query("SELECT name, host FROM clients ORDER BY client"))
+        next_transaction = query("SELECT coalesce(max(id), 0) + 1 FROM transactions").fetchone()[0]
+        return Kept(chunks, names, failures, limbo, next_transaction)
+
+    def ended(self) -> Iterator[e.Ended]:
+        """All attempts that have ended, but for those that only a crash of the console ended."""
+        decode = msgspec.json.Decoder(Figures).decode
+        query = """
+            SELECT chunk, attempt, client, iif(outcome = 'completed', 3, 0), 0,
+            started, ended, outcome, fault, figures FROM attempts WHERE ended IS NOT NULL AND error <> ?"""
+        for *values, started, at, outcome, fault, figures in self._connection.execute(query, (_ENDED_BY_CRASH,)):
+            chunk, attempt, client, state, used = values
+            told = decode(figures) if figures else None
+            yield e.Ended(chunk, attempt, client, state, used, None, started, at, outcome, fault, figures=told)
+
+
+class Ledger(_Stored):
     """The open ledger. All calls from one thread at a time; ``Reader`` is for other threads.
 
     Raises
@@ -139,49 +186,9 @@ class Ledger:
             connection.execute("UPDATE chunks SET retry_at = NULL WHERE retry_at IS NOT NULL")
             connection.execute("UPDATE transactions SET ended = ? WHERE ended IS NULL", (now,))
             connection.execute("COMMIT")
-            return self._kept()
+            return self.kept()
         except sqlite3.Error as error:
             raise _damaged(self.path, error) from error
-
-    def _kept(self) -> Kept:
-        query = self._connection.execute
-        count = query("SELECT count(*) FROM chunks").fetchone()[0]
-        stored = query("SELECT chunk, state, attempt, used, coalesce(client, -1) FROM chunks ORDER BY chunk")
-        table = np.fromiter(stored, _CHUNK_ROW, count)
-        chunks = Chunks(np.ascontiguousarray(table["chunk"]))
-        for name in ("state", "attempt", "used", "client"):
-            getattr(chunks, name)[:] = table[name]
-        chunks.fresh[:] = chunks.state == State.PENDING
-        chunks.recount()
-        done = "SELECT chunk, rows, ended - started FROM attempts WHERE outcome = 'completed' ORDER BY chunk"
-        for chunk, rows, seconds in query(done):
-            i = chunks.index(chunk)
-            chunks.rows[i], chunks.seconds[i] = rows, seconds
-        failures: dict[int, tuple[Failure, ...]] = {}
-        limbo: dict[int, LimboNote] = {}
-        failed = """
-            SELECT a.chunk, a.client, a.fault, a.error, c.used FROM attempts a JOIN chunks c USING (chunk)
-            WHERE c.state IN (0, 4) AND c.used > 0 AND outcome IN ('failed', 'lost') AND error <> ?
-            ORDER BY a.chunk, a.attempt"""
-        for chunk, client, fault, error, used in query(failed, (_ENDED_BY_CRASH,)):
-            i, cause = chunks.index(chunk), fold(error)
-            failures[i] = (*failures.get(i, ()), Failure(client, Fault(fault), cause))[-used:]
-            if chunks.state[i] == State.LIMBO:
-                limbo[i] = LimboNote(fault, error, cause, client)
-        names = tuple(query("SELECT name, host FROM clients ORDER BY client"))
-        next_transaction = query("SELECT coalesce(max(id), 0) + 1 FROM transactions").fetchone()[0]
-        return Kept(chunks, names, failures, limbo, next_transaction)
-
-    def ended(self) -> Iterator[e.Ended]:
-        """All attempts that have ended, but for those that only a crash of the console ended."""
-        decode = msgspec.json.Decoder(Figures).decode
-        query = """
-            SELECT chunk, attempt, client, iif(outcome = 'completed', 3, 0), 0,
-            started, ended, outcome, fault, figures FROM attempts WHERE ended IS NOT NULL AND error <> ?"""
-        for *values, started, at, outcome, fault, figures in self._connection.execute(query, (_ENDED_BY_CRASH,)):
-            chunk, attempt, client, state, used = values
-            told = decode(figures) if figures else None
-            yield e.Ended(chunk, attempt, client, state, used, None, started, at, outcome, fault, figures=told)
 
     # ---- while it runs
 
@@ -242,7 +249,7 @@ class Ledger:
             raise BugError(f"the ledger took {changed} of {len(rows)} changes", story)
 
 
-class Reader:
+class Reader(_Stored):
     """A second, read-only look at a ledger; may run in another thread, or another process, than the writer."""
 
     def __init__(self, path: Path) -> None:

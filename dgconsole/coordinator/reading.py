@@ -3,27 +3,28 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
-import numpy as np
+from typing import TypeVar
 
 from dgconsole.coordinator.causes import causes
-from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.clients import Client
 from dgconsole.coordinator.core import Core
 from dgconsole.coordinator.ledger import Reader
 from dgconsole.coordinator.report import counts_of, report_rows, verdict, write_csv
-from dgconsole.coordinator.tally import Sum, Tally, totals
+from dgconsole.coordinator.standing import (
+    attempts_of,
+    history_of,
+    report_of,
+    rows_for_report,
+    slowest_of,
+    states_of,
+    table_of,
+)
+from dgconsole.coordinator.tally import Sum, Tally
 from dgconsole.plan import Plan
 from dgconsole.snapshot import (
-    CHUNK_STATES,
-    AttemptRow,
     Cause,
     ChunkHistory,
-    ChunkState,
     ChunkStates,
     ChunkTable,
     ClientRow,
@@ -34,13 +35,9 @@ from dgconsole.snapshot import (
 )
 from dgconsole.support.clock import Clock
 from dgconsole.support.errors import InputError, Problem
-from dgconsole.wire.messages import Figures
 
 T = TypeVar("T")
 
-_RETRYING = CHUNK_STATES.index(ChunkState.RETRYING)
-_SLOWEST = 10
-_MOST_PROBLEMS = 1000
 _NOTICES = {
     "ledger": (
         "The ledger cannot be written, handing out is paused: {text}. Mend it (free space?), then go on.",
@@ -52,9 +49,6 @@ _NOTICES = {
     ),
     "errors": ("{text}: the same on 3 chunks in a row, handing out is paused.", "R"),
 }
-_HISTORY = """
-    SELECT attempt, name, host, started, ended, coalesce(outcome, ''), fault, error,
-    rows, overlap_rows, bytes, figures FROM attempts JOIN clients USING (client) WHERE chunk = ? ORDER BY attempt"""
 
 
 class Reading:
@@ -144,28 +138,12 @@ class Reading:
 
     def chunk_states(self, since: int) -> ChunkStates | None:
         """All targets in id order; None when no chunk has changed after revision ``since``."""
-        core, chunks = self._core, self._core.chunks
-        if core.chunk_revision <= since:
-            return None
-        retrying = (chunks.state == State.PENDING) & (chunks.used > 0)
-        return ChunkStates(
-            revision=core.revision,
-            states=np.where(retrying, np.uint8(_RETRYING), chunks.state).tobytes(),
-            attempts=chunks.used.tobytes(),
-            clients=chunks.client.tobytes(),
-            client_names=tuple(name for name, _ in core.names),
-            client_hosts=tuple(host for _, host in core.names),
-            rows=chunks.rows.tobytes(),
-            seconds=chunks.seconds.tobytes(),
-        )
+        core = self._core
+        return None if core.chunk_revision <= since else states_of(core.chunks, core.names, core.revision)
 
     def chunk_table(self) -> ChunkTable:
         """Ids and boxes of all targets."""
-        from dgconsole.sky.tiling import tiling_of
-
-        ids = self._core.chunks.ids
-        boxes = tiling_of(self._plan.num_stripes, self._plan.num_sub_stripes).chunk_boxes(ids)
-        return ChunkTable(count=len(ids), ids=ids.tobytes(), boxes=boxes.tobytes())
+        return table_of(self._core.chunks.ids, self._plan.num_stripes, self._plan.num_sub_stripes)
 
     def causes(self) -> tuple[Cause, ...]:
         """Chunks in limbo by cause, the most frequent first."""
@@ -191,45 +169,24 @@ class Reading:
         i = chunks.index(chunk)
         if i < 0:
             return None
-        attempts = await self._read(lambda reader: tuple(map(_attempt, reader.rows(_HISTORY, (chunk,)))))
-        state, due = State(int(chunks.state[i])), float(chunks.retry_at[i])
-        retrying = state is State.PENDING and chunks.used[i] > 0
-        return ChunkHistory(
-            chunk=chunk,
-            state=ChunkState.RETRYING if retrying else CHUNK_STATES[state],
-            retry_at=due + self._core.offset if retrying and due else None,
-            attempts=attempts,
-        )
+        attempts = await self._read(lambda reader: attempts_of(reader, chunk))
+        due = float(chunks.retry_at[i])
+        return history_of(chunks, i, attempts, retry_at=due + self._core.offset if due else None)
 
     async def report(self) -> Report:
         """The totals of the run as the ledger has them."""
-        core, chunks, tally = self._core, self._core.chunks, self._tally
-        seconds = np.where(chunks.state == State.COMPLETED, chunks.seconds, np.float32(-1.0))
-        slowest = (
-            np.argpartition(seconds, -_SLOWEST)[-_SLOWEST:] if len(seconds) > _SLOWEST else np.arange(len(seconds))
-        )
-        slowest = slowest[np.argsort(-seconds[slowest], kind="stable")]
-        slowest = slowest[seconds[slowest] >= 0.0]
-        ids = [int(chunks.ids[i]) for i in slowest]
-        marks = ",".join("?" * len(ids))
-        rows, problems = await self._read(
-            lambda reader: (
-                {row.chunk_id: row for row in report_rows(reader, f"WHERE c.chunk IN ({marks})", ids)},
-                tuple(islice(report_rows(reader, "WHERE c.state = 4"), _MOST_PROBLEMS)),
-            )
-        )
-        return Report(
+        core = self._core
+        slowest = slowest_of(core.chunks)
+        rows = await self._read(lambda reader: rows_for_report(reader, slowest))
+        return report_of(
+            core.chunks,
+            core.limbo,
+            core.names,
+            self._tally,
+            rows,
             verdict=self.verdict(),
-            counts=self.counts(),
             elapsed=self._clock.wall() - self.started,
-            session_rows=tally.everything.rows - self._rows_before,
-            hosts=totals(tally.hosts),
-            clients=totals(tally.clients),
-            tables=totals(tally.tables),
-            stages=totals(tally.stages),
-            slowest=tuple(rows[chunk] for chunk in ids if chunk in rows),
-            problems=problems,
-            causes=causes(chunks, core.limbo, core.names),
+            session_rows=self._tally.everything.rows - self._rows_before,
         )
 
     async def write_csv(self, path: Path) -> None:
@@ -253,21 +210,3 @@ class Reading:
                 self._reader.close()
 
         await asyncio.get_running_loop().run_in_executor(self._thread, close)
-
-
-def _attempt(row: tuple[Any, ...]) -> AttemptRow:
-    attempt, client, host, started, ended, outcome, fault, error, rows, overlap_rows, size, figures = row
-    return AttemptRow(
-        attempt=attempt,
-        client=client,
-        host=host,
-        started=started,
-        ended=ended,
-        outcome=outcome,
-        fault=fault,
-        error=error,
-        rows=rows,
-        overlap_rows=overlap_rows,
-        bytes=size,
-        stages=msgspec.json.decode(figures, type=Figures).seconds if figures else {},
-    )

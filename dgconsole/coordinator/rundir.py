@@ -173,6 +173,7 @@ def _fill(path: Path, plan: Plan, files: Mapping[str, bytes]) -> None:
         "name": plan.name,
         "digest": plan.digest,
         "parts": plan.parts,
+        "tiling": [plan.num_stripes, plan.num_sub_stripes],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_whole(path / "plan" / "plan.json", json.dumps(made, indent=2).encode() + b"\n")
