@@ -41,7 +41,14 @@ class CollectDelivery:
     def folder(self, table: str, chunk: int) -> Path:  # noqa: ARG002
         return self._out / table
 
-    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable]) -> None:
+    def deliver(
+        self,
+        chunk: int,
+        attempt: int,
+        written: Sequence[WrittenTable],
+        *,
+        transaction: int = 0,  # noqa: ARG002
+    ) -> None:
         for table in written:
             for file in table.files:
                 self._send(chunk, attempt, table.table, file)

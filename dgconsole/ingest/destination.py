@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from dgconsole.support.errors import ChunkError
 
@@ -44,8 +44,11 @@ class Delivery(Protocol):
     def folder(self, table: str, chunk: int) -> Path:
         """Where the partitioner writes this table's files, under the attempt's names; it exists."""
 
-    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable]) -> None:
-        """The attempt's files are whole and fsynced; after this call the coordinator can accept them."""
+    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable], *, transaction: int = 0) -> None:
+        """The attempt's files are whole and fsynced; after this call the coordinator can accept them.
+
+        ``transaction``: the destination's number of the one that they are loaded in; 0 where it has none.
+        """
 
     def discard(self, chunk: int, attempt: int) -> None:
         """Remove whatever this attempt has written; nothing to remove is no error."""
@@ -70,31 +73,46 @@ class TransactionEnd(StrEnum):
     ABORTED = "aborted"
 
 
+@runtime_checkable
 class TransactionalDestination(Protocol):
     """The coordinator's side where chunks are loaded in transactions of the destination; many calls at a time.
 
     Every call may raise ChunkError (fault DELIVER): the destination refuses, or could not be reached for long.
     ``number`` is the coordinator's number of a transaction, unique in a run directory; ``transaction`` the
-    destination's own.
+    destination's own. Any call may be cancelled when the session ends.
     """
 
     async def prepare(self, tables: Sequence[str]) -> None:
-        """Once, before anything is handed out. InputError: what a person has to mend, nothing was begun."""
+        """Once, before anything is handed out. InputError: what a person has to mend, nothing was begun.
+
+        A run directory whose chunks are all complete, and that was told so by ``finish``, calls neither this nor
+        ``recover``.
+        """
 
     async def recover(self) -> Mapping[int, TransactionEnd]:
-        """End what earlier sessions of this run left open; what became of each transaction, by ``number``."""
+        """End what earlier sessions of this run left open; what became of each transaction, by ``number``.
+
+        After ``prepare``. Of a transaction that is not in the answer, nothing is there.
+        """
 
     async def begin(self, number: int, client: str) -> int:
-        """Open a transaction for chunks of one client."""
+        """Open a transaction for chunks of one client; called once for a ``number``."""
 
     async def commit(self, transaction: int) -> None:
         """Make it lasting. An answer that is lost is looked up; it is never committed twice."""
 
-    async def abort(self, transaction: int) -> None:
-        """Take back all that was loaded in it. To abort it a second time is no error."""
+    async def abort(self, transaction: int) -> TransactionEnd:
+        """Take back all that was loaded in it; what became of it. To abort it a second time is no error.
+
+        COMMITTED where ``commit`` raised though it had come about: then it stays.
+        """
 
     async def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:
-        """Nothing is left to load: publish and index as configured; words for people on what was done, or why not."""
+        """Nothing is left to load: publish and index as configured; words for people on what was done, or why not.
+
+        With ``complete`` no transaction of this run may stay open (one whose ``begin`` raised, say). Called again
+        where the run went on after that, and in a later session where it raised. What is done already is no error.
+        """
 
     async def close(self) -> None:
         """The run is over and all clients have ended."""

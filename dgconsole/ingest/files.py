@@ -29,7 +29,14 @@ class FilesDelivery:
     def folder(self, table: str, chunk: int) -> Path:  # noqa: ARG002
         return self._root / table
 
-    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable]) -> None:
+    def deliver(
+        self,
+        chunk: int,
+        attempt: int,
+        written: Sequence[WrittenTable],
+        *,
+        transaction: int = 0,  # noqa: ARG002
+    ) -> None:
         for table in written:
             for file in table.files:
                 with mapped():
