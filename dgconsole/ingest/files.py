@@ -65,8 +65,8 @@ class FilesDestination:
         with mapped():
             for table in self._tables:
                 (self._root / table).mkdir(parents=True, exist_ok=True)
-            _fsync(self._root)
-            _fsync(self._root.parent)
+            fsync_folder(self._root)
+            fsync_folder(self._root.parent)
 
     def accept(self, items: Sequence[tuple[int, int, Mapping[str, Sequence[str]]]]) -> Refusals:
         refused: Refusals = {}
@@ -74,14 +74,15 @@ class FilesDestination:
         for chunk, attempt, names in items:
             try:
                 for table in self._tables:
-                    if self._place(self._root / table, chunk, attempt, names.get(table, ())):
+                    folder = self._root / table
+                    if place(folder, folder, chunk, attempt, names.get(table, ())):
                         touched.add(table)
             except ChunkError as error:
                 refused[chunk, attempt] = error
         try:
             for table in sorted(touched):
                 with mapped():
-                    _fsync(self._root / table)
+                    fsync_folder(self._root / table)
         except ChunkError as error:
             refused.update(
                 {(chunk, attempt): error for chunk, attempt, _ in items if (chunk, attempt) not in refused}
@@ -99,29 +100,33 @@ class FilesDestination:
     def close(self) -> None:
         self.sweep()
 
-    @staticmethod
-    def _place(folder: Path, chunk: int, attempt: int, names: Sequence[str]) -> bool:
-        """Rename this attempt's files of one table and remove stale ones; whether the folder has changed."""
-        changed = False
-        with mapped():
-            for name in names:
-                final = folder / name
-                try:
-                    (folder / attempt_name(name, attempt)).rename(final)
-                    changed = True
-                except FileNotFoundError:
-                    if not final.exists():  # else: this attempt was renamed before, and only the answer was lost
-                        raise
-            for name in {home_name(chunk), overlap_name(chunk)}.difference(names):
-                try:
-                    (folder / name).unlink()
-                    changed = True
-                except FileNotFoundError:
-                    pass
-        return changed
+
+def place(aside: Path, folder: Path, chunk: int, attempt: int, names: Sequence[str]) -> bool:
+    """Rename this attempt's files of one table from ``aside`` into ``folder``, and remove stale ones there.
+
+    Whether the folder has changed; making that lasting is the caller's.
+    """
+    changed = False
+    with mapped():
+        for name in names:
+            final = folder / name
+            try:
+                (aside / attempt_name(name, attempt)).rename(final)
+                changed = True
+            except FileNotFoundError:
+                if not final.exists():  # else: this attempt was renamed before, and only the answer was lost
+                    raise
+        for name in {home_name(chunk), overlap_name(chunk)}.difference(names):
+            try:
+                (folder / name).unlink()
+                changed = True
+            except FileNotFoundError:
+                pass
+    return changed
 
 
-def _fsync(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Make what was renamed or removed in ``folder`` last."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)
