@@ -200,7 +200,7 @@ class Edge(asyncio.Protocol):
             self._write(order.message)
         elif isinstance(order, Make):
             self._idle.clear()
-            self._worker.make(order.chunk, order.attempt)
+            self._worker.make(order.chunk, order.attempt, order.transaction)
         elif isinstance(order, Store):
             self._keep(order)
         elif isinstance(order, Prepare):

@@ -85,6 +85,7 @@ class Loop:
         self._collect = False
         self._queue: deque[tuple[int, int]] = deque()
         self._making: tuple[int, int] | None = None
+        self._transactions: dict[tuple[int, int], int] = {}
         self._asked = False
         self._last_round: tuple[int, str] | None = None
         self._unsettled: set[tuple[int, int]] = set()
@@ -201,6 +202,8 @@ class Loop:
         self._asked = False
         if self._last_round is None:
             self._queue.extend(message.chunks)
+            if message.transaction:
+                self._transactions.update(dict.fromkeys(message.chunks, message.transaction))
             self._go_on(now)
         else:
             for chunk, attempt in message.chunks:
@@ -227,6 +230,7 @@ class Loop:
             return  # it was abandoned
         self._making = None
         self._unsettled.add((event.chunk, event.attempt))
+        transaction = self._transactions.pop((event.chunk, event.attempt), 0)
         if isinstance(event, Made):
             self._outcomes = [None]
             self._send(m.Completed(event.chunk, event.attempt, event.figures))
@@ -235,10 +239,18 @@ class Loop:
             self._outcomes.append(event.fault)
             self._send(m.Failed(event.chunk, event.attempt, event.fault, event.stage, event.text, event.details))
             self._say("ERROR", failed_line(event.chunk, event.attempt, event.fault, event.stage, event.text))
+            self._undone(transaction)
             if gives_up(self._outcomes):
                 self._give_up(event.fault, f"{GIVE_UP_AFTER} faults of its own in a row; the last: {event.text}", now)
                 return
         self._go_on(now)
+
+    def _undone(self, transaction: int) -> None:
+        """A chunk that was to be loaded in it failed: nothing more can be."""
+        for key in [key for key in self._queue if transaction and self._transactions.get(key) == transaction]:
+            self._queue.remove(key)
+            del self._transactions[key]
+            self._give_back(*key, "another chunk of its transaction failed")
 
     def _tick(self, reading: Reading, now: float) -> None:
         if now >= self._heard + self._lease:
@@ -267,7 +279,7 @@ class Loop:
         if self._making is None and self._queue:
             self._making = self._queue.popleft()
             self._shown = now
-            self._orders.append(Make(*self._making))
+            self._orders.append(Make(*self._making, self._transactions.get(self._making, 0)))
         if self._last_round is None:
             if not self._queue and not self._asked:
                 self._asked = True

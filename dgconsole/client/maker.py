@@ -80,7 +80,7 @@ class ChunkMaker:
         self._meter = meter
         self._keep_csv = keep_csv
 
-    def make(self, chunk: int, attempt: int) -> Figures:
+    def make(self, chunk: int, attempt: int, transaction: int = 0) -> Figures:
         """Make and deliver one chunk; whatever it raises, nothing of the attempt is left behind."""
         self._meter.begin(chunk, attempt)
         self._workdir.check()
@@ -91,11 +91,12 @@ class ChunkMaker:
                 self._meter.part = done / len(self._jobs)
                 made.append(self._table(job, chunk, attempt, undo))
             with self._meter.timed("deliver"):
-                self._delivery.deliver(chunk, attempt, [written for written, _ in made if written is not None])
+                tables = [written for written, _ in made if written is not None]
+                self._delivery.deliver(chunk, attempt, tables, transaction=transaction)
             undo.pop_all()
         self._meter.completed()
-        tables = tuple(_figures(written, seconds) for written, seconds in made if written is not None)
-        return Figures(tables, self._meter.seconds)
+        figures = tuple(_figures(written, seconds) for written, seconds in made if written is not None)
+        return Figures(figures, self._meter.seconds)
 
     def discard(self, chunk: int, attempt: int) -> None:
         """Remove what an attempt has written; where even that fails, the coordinator's sweep does it later."""

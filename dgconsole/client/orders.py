@@ -126,10 +126,11 @@ class Prepare(Order):
 
 @dataclass(frozen=True, slots=True)
 class Make(Order):
-    """Make this chunk; one at a time."""
+    """Make this chunk; one at a time. ``transaction``: the destination's, that it is loaded in; 0: it has none."""
 
     chunk: int
     attempt: int
+    transaction: int = 0
 
 
 @dataclass(frozen=True, slots=True)

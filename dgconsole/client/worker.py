@@ -42,9 +42,9 @@ class Worker:
         """Build plan and maker; Planned or Unprepared follows."""
         self._begin(lambda: self._prepare(setup))
 
-    def make(self, chunk: int, attempt: int) -> None:
+    def make(self, chunk: int, attempt: int, transaction: int = 0) -> None:
         """Make one chunk; Made or Broke follows."""
-        self._begin(lambda: self._make(chunk, attempt))
+        self._begin(lambda: self._make(chunk, attempt, transaction))
 
     def stop(self) -> None:
         """Ask the job in hand to stop at its next batch."""
@@ -86,10 +86,10 @@ class Worker:
             return Unprepared(fault if fault.of_client else Fault.SPEC, _line(in_a_line(error)))
         return planned
 
-    def _make(self, chunk: int, attempt: int) -> Event:
+    def _make(self, chunk: int, attempt: int, transaction: int) -> Event:
         assert self._maker is not None, "a chunk before the plan"
         try:
-            return Made(chunk, attempt, self._maker.make(chunk, attempt))
+            return Made(chunk, attempt, self._maker.make(chunk, attempt, transaction))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - generators are code of the user's
             stage = self._meter.stage
             mine = blame(error, stage, self._workdir.path)
