@@ -122,6 +122,35 @@ def test_an_empty_hand_out_means_wait(driven: Driven) -> None:
     assert driven.hear(m.Assign(((5, 1),)))[0] == Make(5, 1)
 
 
+def test_chunks_are_made_for_the_transaction_that_they_were_handed_out_in(driven: Driven) -> None:
+    driven.hear(m.Assign(((1, 1), (2, 1)), transaction=71))
+    driven.feed(made(1))
+    driven.hear(m.Assign(((3, 1),), transaction=72))
+    driven.feed(made(2))
+    assert driven.take(Make) == [Make(1, 1, 71), Make(2, 1, 71), Make(3, 1, 72)]
+
+
+def test_when_a_chunk_fails_the_rest_of_its_transaction_goes_back_at_once(driven: Driven) -> None:
+    driven.hear(m.Assign(((1, 1), (2, 1), (3, 1)), transaction=71))
+    driven.feed(broke(1, Fault.DELIVER))
+    why = "another chunk of its transaction failed"
+    back = [m.Failed(chunk, 1, Fault.STOPPED, "", why) for chunk in (2, 3)]
+    assert driven.said[-4:] == [
+        m.Failed(1, 1, Fault.DELIVER, "partition", "trouble", "Traceback ..."),
+        *back,
+        m.Ask(4),
+    ]
+    assert driven.take(Make) == [Make(1, 1, 71)]
+
+
+def test_what_is_of_another_transaction_is_still_made(driven: Driven) -> None:
+    driven.hear(m.Assign(((1, 1),), transaction=71))
+    driven.hear(m.Assign(((2, 1), (3, 1)), transaction=72))
+    driven.feed(broke(1, Fault.DELIVER))
+    driven.feed(made(2))
+    assert driven.take(Make) == [Make(1, 1, 71), Make(2, 1, 72), Make(3, 1, 72)]
+
+
 def test_no_more_ends_when_the_hand_is_done_and_settled(driven: Driven) -> None:
     driven.hear(m.Assign(((1, 1),)))
     driven.hear(m.NoMore())
@@ -330,12 +359,12 @@ class AnyOrder(RuleBasedStateMachine):
             self.driven.feed(Planned("plan", "sky") if works else Unprepared(Fault.WORKDIR, "gone"))
 
     @precondition(lambda self: self.can(m.Assign))
-    @rule(count=st.integers(0, 3))
-    def assign(self, count: int) -> None:
+    @rule(count=st.integers(0, 3), transaction=st.integers(0, 2))
+    def assign(self, count: int, transaction: int) -> None:
         chunks = tuple((self.next_chunk + n, 1) for n in range(count))
         self.next_chunk += count
         self.assigned.update(chunk for chunk, _ in chunks)
-        self.driven.hear(m.Assign(chunks))
+        self.driven.hear(m.Assign(chunks, transaction))
 
     @precondition(lambda self: self.in_work() is not None)
     @rule(fault=st.sampled_from([None, None, *Fault]))
