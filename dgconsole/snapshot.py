@@ -4,7 +4,7 @@ Everything here could go over a socket. A face pulls; a session never calls a fa
 """
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -349,10 +349,16 @@ class FetchLog(Command, frozen=True):
 
 
 class Answer(Command, frozen=True):
-    """The answer to a question; None: there will be none."""
+    """The answer to a question; None: there will be none. Its text is in no repr, so in no log."""
 
     question: int
     text: str | None
+
+    def __repr__(self) -> str:
+        return f"Answer(question={self.question})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("question", self.question)]
 
 
 class Quit(Command, frozen=True):

@@ -1,19 +1,27 @@
 """The launcher for hosts reached over SSH: few logins at once, each jump host opened once and shared."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import asyncssh
 from msgspec import Struct
 
+from dgconsole.fleet.asking import Asker
 from dgconsole.fleet.launchers.hostkeys import words_of
 from dgconsole.fleet.launchers.sshclient import Witness
 from dgconsole.fleet.launchers.sshconfig import Target, hop_config, resolve
 from dgconsole.fleet.launchers.sshconnection import SshConnection, end
 from dgconsole.fleet.launchers.sshproblems import FAILURES, host_error, text_of, too_long
+from dgconsole.fleet.launchers.sshquestions import (
+    AGAIN,
+    PASSWORD,
+    TRIES,
+    Declined,
+    Questions,
+    Secret,
+    Wanted,
+)
 from dgconsole.settings.structs import HostConfig
 from dgconsole.support.errors import HostError
 
@@ -67,11 +75,40 @@ class Jump:
         return f"jump host {self.way[0][-1]}: {why}" if why else ""
 
 
-class SshLauncher:
-    """Opens connections; made once for a fleet, since the limits hold over all its hosts."""
+class Slot:
+    """A place among the logins that go on at once; one that waits for a person gives it up."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, *gates: asyncio.Semaphore) -> None:
+        self._gates = gates
+        self._held: list[asyncio.Semaphore] = []
+
+    async def __aenter__(self) -> "Slot":
+        try:
+            for gate in self._gates:
+                await gate.acquire()
+                self._held.append(gate)
+        except BaseException:
+            self.give_up()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.give_up()
+
+    def give_up(self) -> None:
+        while self._held:
+            self._held.pop().release()
+
+
+class SshLauncher:
+    """Opens connections; made once for a fleet, since the limits hold over all its hosts.
+
+    ``asker`` puts to a person what servers and keys ask; None: nobody is there, and such a host is refused.
+    """
+
+    def __init__(self, limits: Limits | None = None, asker: Asker | None = None) -> None:
         self._limits = limits or Limits()
+        self._questions = None if asker is None else Questions(asker)
         self._gate = asyncio.Semaphore(self._limits.logins)
         self._jumps: dict[Way, Jump] = {}
         self._left: dict[str, list[str]] = {}
@@ -92,17 +129,30 @@ class SshLauncher:
         hops = target.hops if way is None else way[0][:-1]
         jump = await self._share(host, hops) if hops else None
         try:
-            async with self._gate if jump is None else self._both(jump):
-                conn, witness = await self._login(host.name, target, jump)
+            conn, witness = await self._logged_in(host.name, target, jump)
         except BaseException:
             await self._release(jump)
             raise
         return Link(conn, witness, target, jump)
 
-    @contextlib.asynccontextmanager
-    async def _both(self, jump: Jump) -> AsyncIterator[None]:
-        async with jump.gate, self._gate:
-            yield
+    async def _logged_in(
+        self, name: str, target: Target, jump: Jump | None
+    ) -> tuple[asyncssh.SSHClientConnection, Witness]:
+        """Log in, as often as it takes to learn what is wanted of a person; meanwhile no server waits for us."""
+        gates = (self._gate,) if jump is None else (jump.gate, self._gate)
+        refused = 0
+        while True:
+            try:
+                async with Slot(*gates) as slot:
+                    return await self._login(name, target, jump, slot)
+            except Wanted as wanted:
+                refused += wanted.refused is not None
+                assert self._questions is not None
+                if refused < TRIES:
+                    await self._questions.learn(wanted, name)
+                    continue
+                self._questions.forget(wanted)
+            raise HostError(f"{target}: the password was refused {TRIES} times", AGAIN, hopeless=True)
 
     async def _resolve(self, host: HostConfig, way: Way | None) -> Target:
         limit = self._limits.resolve
@@ -120,7 +170,7 @@ class SshLauncher:
         return target
 
     async def _login(
-        self, name: str, target: Target, jump: Jump | None
+        self, name: str, target: Target, jump: Jump | None, slot: Slot
     ) -> tuple[asyncssh.SSHClientConnection, Witness]:
         phase, limit = "connect", target.connect_limit or self._limits.connect
         loop = asyncio.get_running_loop()
@@ -135,26 +185,63 @@ class SshLauncher:
             phase, limit = "login", self._limits.login
             patience.reschedule(loop.time() + limit)
 
-        witness = Witness(target, reached)
+        def questioned(waiting: bool) -> None:
+            slot.give_up()
+            if not over:
+                patience.reschedule(None if waiting else loop.time() + limit)
+
+        over = False
+        began = loop.time()
+        witness = Witness(target, reached, self._questions, questioned)
+        arguments = target.arguments | self._passphrase(target)
         try:
             async with asyncio.timeout(limit) as patience:
-                conn = await asyncssh.connect(tunnel=tunnel, client_factory=lambda: witness, **target.arguments)
+                try:
+                    conn = await asyncssh.connect(tunnel=tunnel, client_factory=lambda: witness, **arguments)
+                finally:
+                    over = True
         except TimeoutError as error:
             if patience.expired():
                 raise too_long(phase, str(target), limit) from None
             raise host_error(error, phase, str(target), name=name) from error
+        except Wanted:
+            raise
+        except Declined as error:
+            raise HostError(f"{target}: {error.what}", AGAIN, hopeless=True) from None
         except FAILURES as error:
             if jump is not None and (why := jump.why_lost()):
                 raise HostError(f"{target}: {phase}: {why}") from error
+            if witness.hung_up_on:
+                waited = f"the server hung up after {loop.time() - began:.0f} s, as it had no answer yet to"
+                raise HostError(f"{target}: {waited}: {witness.hung_up_on}", AGAIN, hopeless=True) from error
             if kinds := witness.kinds_not_asked_for():
                 again = replace(target, arguments=target.arguments | {"server_host_key_algs": kinds})
-                return await self._login(name, again, jump)
+                return await self._login(name, again, jump, slot)
             if witness.refusal is not None:
                 reason, mend = words_of(witness.refusal, target.accept)
                 raise HostError(f"{target}: {reason}", mend, hopeless=True) from error
-            asked = (*witness.asked, *(f"the passphrase of {key}" for key in target.locked))
+            if witness.told is not None and isinstance(error, asyncssh.PermissionDenied):
+                raise Wanted(Secret(PASSWORD, str(target)), refused=witness.told) from error
+            asked = (*witness.asked, *(f"the passphrase of {key}" for key in self._left_out(target)))
             raise host_error(error, phase, str(target), name=name, asked=asked) from error
         return conn, witness
+
+    def _passphrase(self, target: Target) -> dict[str, object]:
+        """How asyncssh gets the passphrases of keys; Wanted where one is needed before the server can be asked."""
+        questions = self._questions
+        if questions is None or not target.locked:
+            return {}
+        if all(key.public for key in target.locked):
+            return {"passphrase": questions.passphrase}
+        if target.named:
+            (key,) = target.locked
+            return {"passphrase": questions.passphrase(key.file)}
+        return {}
+
+    def _left_out(self, target: Target) -> list[str]:
+        """Keys that were not tried, since nobody told their passphrase."""
+        asked = self._questions is not None and all(key.public for key in target.locked)
+        return [] if asked or target.named else [key.name for key in target.locked]
 
     async def _share(self, host: HostConfig, hops: tuple[str, ...]) -> Jump:
         """The jump host at the end of ``hops``, opened unless it is; ``_release`` gives it back."""

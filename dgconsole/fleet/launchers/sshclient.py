@@ -1,5 +1,6 @@
-"""What we answer when asyncssh asks about a host: no unknown keys, no passwords; everything asked is remembered."""
+"""What we answer when asyncssh asks about a host: no unknown keys; what wants a person is asked, or remembered."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import asyncssh
@@ -7,14 +8,42 @@ from asyncssh.public_key import get_default_public_key_algs
 
 from dgconsole.fleet.launchers.hostkeys import DEFAULT_PORT, Refusal
 from dgconsole.fleet.launchers.sshconfig import Target
+from dgconsole.fleet.launchers.sshquestions import (
+    PASSWORD,
+    TRIES,
+    Declined,
+    Questions,
+    Secret,
+    Wanted,
+    is_password,
+)
 
 
 class Witness(asyncssh.SSHClient):
-    """Stands by one connection. ``lost`` is why it ended, None while it lives or when we ended it ourselves."""
+    """Stands by one connection. ``lost`` is why it ended, None while it lives or when we ended it ourselves.
 
-    def __init__(self, target: Target, on_reached: Callable[[], None]) -> None:
+    ``questions`` None: nobody is there to be asked. ``on_question`` is told when a person's answer is waited for,
+    and when no longer; ``asking`` is what is asked then, ``hung_up_on`` what was asked when the connection was lost.
+    ``told`` is the password that the server was told.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        on_reached: Callable[[], None],
+        questions: Questions | None = None,
+        on_question: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._target = target
         self._on_reached = on_reached
+        self._questions = questions
+        self._on_question = on_question
+        self._password = Secret(PASSWORD, str(target))
+        self._new_password = ""
+        self._asked_so_far: Counter[str] = Counter()
+        self.asking = ""
+        self.hung_up_on = ""
+        self.told: str | None = None
         self._conn: asyncssh.SSHClientConnection | None = None
         self.refusal: Refusal | None = None
         self.asked: list[str] = []
@@ -26,6 +55,7 @@ class Witness(asyncssh.SSHClient):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = exc
+        self.hung_up_on = self.asking
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.refusal = self._target.keys.refusal(host, addr, port, key)
@@ -51,18 +81,86 @@ class Witness(asyncssh.SSHClient):
         kinds = first + [kind for kind in get_default_public_key_algs() if kind not in first]
         return [kind.decode() for kind in kinds]
 
-    def password_auth_requested(self) -> None:
-        self.asked.append("password")
+    # ---- what a person is asked
+
+    def password_auth_requested(self) -> str | None:
+        if self._questions is None:
+            self.asked.append("password")
+            return None
+        return self._known_password(self._questions)
+
+    async def password_change_requested(self, prompt: str, lang: str) -> tuple[str, str]:  # noqa: ARG002
+        questions, told = self._questions, self.told
+        if questions is None or told is None:
+            self.asked.append("a new password, as the old one has expired")
+            return NotImplemented  # type: ignore[no-any-return]
+        said = prompt.strip() or "The password has expired."
+        hint = ""
+        for _ in range(TRIES):
+            new = await self._ask(questions, f"{said}\nNew password of {self._target}{hint}")
+            if await self._ask(questions, f"The new password of {self._target} once more") == new:
+                self._new_password = new
+                return told, new
+            hint = " (the two were not the same)"
+        raise Declined(f"the two new passwords were not the same {TRIES} times")
+
+    def password_changed(self) -> None:
+        if self._questions is not None:
+            self._questions.keep(self._password, self._new_password)
 
     def kbdint_auth_requested(self) -> str:
         return ""
 
-    def kbdint_challenge_received(
+    async def kbdint_challenge_received(
         self,
-        name: str,  # noqa: ARG002
-        instructions: str,  # noqa: ARG002
+        name: str,
+        instructions: str,
         lang: str,  # noqa: ARG002
         prompts: Sequence[tuple[str, bool]],
     ) -> list[str] | None:
-        self.asked += [text.strip().rstrip(":") for text, _ in prompts]
-        return None if prompts else []
+        questions = self._questions
+        if questions is None:
+            self.asked += [text.strip().rstrip(":") for text, _ in prompts]
+            return None if prompts else []
+        answers: list[str] = []
+        said = [part.strip() for part in (name, instructions) if part.strip()]
+        for text, echo in prompts:
+            if not echo and is_password(text):
+                answers.append(self._known_password(questions))
+            else:
+                asked = "\n".join([*said, text.strip()])
+                answers.append(await self._ask(questions, asked + self._hint(text), secret=not echo))
+        return answers
+
+    def _hint(self, prompt: str) -> str:
+        """What to say of a prompt that comes again; the third wrong answer is the last one."""
+        self._asked_so_far[prompt] += 1
+        if self._asked_so_far[prompt] > TRIES:
+            raise Declined(f"wrong {TRIES} times: {_last_line(prompt)}")
+        return " (the last one was wrong)" if self._asked_so_far[prompt] > 1 else ""
+
+    def _known_password(self, questions: Questions) -> str:
+        """The password that a person told, once; else the login ends until there is another one."""
+        if self.told is not None:
+            raise Wanted(self._password, refused=self.told)
+        self.told = questions.known(self._password)
+        if self.told is None:
+            raise Wanted(self._password)
+        return self.told
+
+    async def _ask(self, questions: Questions, text: str, *, secret: bool = True) -> str:
+        """Ask while the server waits, as the answer is good for this login only."""
+        self.asking = _last_line(text)
+        self._on_question(True)
+        try:
+            told = await questions.asker.ask(self._target.name, text, secret=secret)
+        finally:
+            self.asking = ""
+            self._on_question(False)
+        if told is None:
+            raise Declined(f"asked for, and not answered: {_last_line(text)}")
+        return told
+
+
+def _last_line(text: str) -> str:
+    return text.rpartition("\n")[2].rstrip(": ")

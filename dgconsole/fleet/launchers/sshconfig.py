@@ -20,11 +20,24 @@ FAST_CIPHERS = "^aes128-gcm@openssh.com"
 
 
 @dataclass(frozen=True, slots=True)
+class LockedKey:
+    """A key file that needs a passphrase: ``name`` as it is written, ``file`` in full.
+
+    ``public``: its public half can be read without one, so the server is asked before a person is.
+    """
+
+    name: str
+    file: str
+    public: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """A host as it will be connected to.
 
     ``hops`` are all the jump hosts on the way, first to last (none for a jump host: who asks knows its way);
-    ``proxied``: behind a ProxyCommand; ``locked`` are key files that are left out because they need a passphrase.
+    ``proxied``: behind a ProxyCommand; ``locked`` are the key files that need a passphrase, ``named``: that hosts.yml
+    names one of them.
     """
 
     name: str
@@ -39,7 +52,8 @@ class Target:
     """The name its key is known under."""
     accept: str
     """The ssh command with which a person looks at the host key and accepts it."""
-    locked: tuple[str, ...]
+    locked: tuple[LockedKey, ...]
+    named: bool
     arguments: dict[str, object]
     """Keyword arguments for asyncssh.connect."""
 
@@ -76,7 +90,8 @@ def resolve(config: HostConfig, *, is_jump: bool = False) -> Target:
         keys=keys,
         key_name=options.host_key_alias or options.host,
         accept=_accept(config, address, hops),
-        locked=_locked(named) if "client_keys" not in arguments else (),
+        locked=_locked(arguments.get("client_keys", named)),
+        named="client_keys" in arguments,
         arguments=arguments,
     )
 
@@ -192,19 +207,30 @@ def _expand(name: str, options: asyncssh.SSHClientConnectionOptions) -> Path:
     return Path(os.path.expandvars("%".join(parts))).expanduser()
 
 
-def _locked(named: object) -> tuple[str, ...]:
-    """The keys that would be tried by themselves but need a passphrase."""
-    names = _strings(named) or [f"~/.ssh/id_{kind}" for kind in ("ed25519", "ecdsa", "rsa")]
+def _locked(named: object) -> tuple[LockedKey, ...]:
+    """The keys that would be tried but need a passphrase."""
+    names = _strings(named) or [f"~/.ssh/id_{kind}" for kind in ("ed25519", "ed448", "ecdsa", "rsa", "dsa")]
     found = []
     for name in names:
+        file = Path(name).expanduser()
         try:
-            asyncssh.read_private_key(Path(name).expanduser())
+            asyncssh.read_private_key(file)
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
             if "assphrase" in str(error):
-                found.append(name)
+                found.append(LockedKey(name, str(file), _has_public_half(file)))
         except OSError:
             continue
     return tuple(found)
+
+
+def _has_public_half(file: Path) -> bool:
+    for place in (f"{file}.pub", file):
+        try:
+            asyncssh.read_public_key(place)
+        except (OSError, asyncssh.KeyImportError):
+            continue
+        return True
+    return False
 
 
 def _accept(config: HostConfig, address: str, hops: tuple[str, ...]) -> str:
