@@ -5,9 +5,11 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from dgconsole.client.address import Address
 from dgconsole.client.bundle import BundleStore
+from dgconsole.client.keeper import Keeper
 from dgconsole.client.loop import PATIENCE, Loop
 from dgconsole.client.maker import ChunkMaker
 from dgconsole.client.meter import Meter
@@ -15,7 +17,10 @@ from dgconsole.client.orders import (
     Abandon,
     Arrived,
     Closed,
+    Discard,
     Event,
+    KeepFiles,
+    KeptFiles,
     Leave,
     Make,
     Opened,
@@ -46,14 +51,15 @@ LET_GO = 1.5
 """Seconds that an abandoned chunk has to come to its next batch."""
 
 Log = Callable[[str, str], None]
-Setup = Callable[[Stream | None], tuple[ChunkMaker, Planned]]
+Setup = Callable[[Stream | None, str], tuple[ChunkMaker, Planned]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What an edge works with. ``setup`` builds plan and maker from the stored bundle.
 
-    It is given the way by which the chunks' files are to be sent, where they are.
+    It is given the way by which the chunks' files are to be sent, where they are, and the folder where they stay
+    on this host, if they do.
     """
 
     workdir: Workdir
@@ -71,6 +77,7 @@ class Edge(asyncio.Protocol):
         self._tools = tools
         self._asyncio = asyncio.get_running_loop()
         self._worker = Worker(tools.workdir, tools.meter, self._post)
+        self._keeper = Keeper(self._worker.keep, self._post_kept)
         self._store = BundleStore(tools.workdir.bundle)
         self._wire = WireSession(Role.CLIENT)
         self._frames = FrameReader(Role.CLIENT)
@@ -176,6 +183,11 @@ class Edge(asyncio.Protocol):
         with suppress(RuntimeError):  # the event loop is closed already: nobody waits for this any more
             self._asyncio.call_soon_threadsafe(self._worker_ended, event)
 
+    def _post_kept(self, event: KeptFiles) -> None:
+        """Called on the keeper's thread."""
+        with suppress(RuntimeError):  # the event loop is closed already
+            self._asyncio.call_soon_threadsafe(self.feed, event)
+
     def _worker_ended(self, event: Event) -> None:
         self._idle.set()
         self.feed(event)
@@ -192,6 +204,8 @@ class Edge(asyncio.Protocol):
                 self._tools.log("WARNING", "the chunk in hand does not stop; leaving without it")
         if self._abandoned is not None:
             self._worker.discard(self._abandoned.chunk, self._abandoned.attempt)
+        if self._keeper.close(LET_GO) and not self.stuck:
+            self._worker.leave()
 
     # ---- orders
 
@@ -206,11 +220,15 @@ class Edge(asyncio.Protocol):
         elif isinstance(order, Prepare):
             self._idle.clear()
             stream = self._stream if order.collect else None
-            self._worker.prepare(lambda: self._tools.setup(stream))
+            self._worker.prepare(partial(self._tools.setup, stream, order.keep))
         elif isinstance(order, Abandon):
             self._abandoned = order
             self._outflow.close()
             self._worker.stop()
+        elif isinstance(order, KeepFiles):
+            self._keeper.keep(order.chunk, order.attempt)
+        elif isinstance(order, Discard):
+            self._worker.discard(order.chunk, order.attempt)
         elif isinstance(order, Say):
             self._tools.log(order.level, order.text)
         elif isinstance(order, Leave):

@@ -16,6 +16,7 @@ from dgconsole.client.parent import EndOfInput
 from dgconsole.client.workdir import Workdir
 from dgconsole.ingest.collect import Stream
 from dgconsole.support.clock import SystemClock
+from dgconsole.support.lastwords import last_line
 from dgconsole.wire.messages import Hello
 
 WANT = 10_000
@@ -53,23 +54,23 @@ class Life:
             if not self._terminated.is_set():
                 leave = await self._connect()
         status = GAVE_UP if self._terminated.is_set() and leave.again else leave.status
-        self._log("INFO" if status == 0 else "ERROR", f"ends: {self._why or leave.text}")
+        self._log("INFO" if status == 0 else "ERROR", last_line(self._why or leave.text))
         return status
 
     async def _connect(self) -> Leave:
         meter = Meter(SystemClock())
-        tools = Tools(self._workdir, meter, lambda stream: self._set_up(meter, stream), SystemClock(), self._log)
+        tools = Tools(self._workdir, meter, partial(self._set_up, meter), SystemClock(), self._log)
         self._workdir.clear()
         self._edge = Edge(Loop(self._hello, WANT), tools)
         leave = await self._edge.run(self._address)
         self.stuck = self._edge.stuck
         return leave
 
-    def _set_up(self, meter: Meter, stream: Stream | None) -> tuple[ChunkMaker, Planned]:
+    def _set_up(self, meter: Meter, stream: Stream | None, keep: str) -> tuple[ChunkMaker, Planned]:
         """On the worker's thread: the heavy imports happen here, while the bundle's reader goes on."""
         from dgconsole.client.setup import set_up
 
-        return set_up(self._workdir, meter, lambda text: self._log("WARNING", text), stream)
+        return set_up(self._workdir, meter, lambda text: self._log("WARNING", text), stream, keep)
 
     async def _pause(self) -> None:
         """Until it is time for the next try, the worker is free, and nobody wants the client gone."""

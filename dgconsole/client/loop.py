@@ -12,7 +12,10 @@ from dgconsole.client.orders import (
     Arrived,
     Broke,
     Closed,
+    Discard,
     Event,
+    KeepFiles,
+    KeptFiles,
     Leave,
     Made,
     Make,
@@ -31,6 +34,7 @@ from dgconsole.client.orders import (
 from dgconsole.client.rules import GIVE_UP_AFTER, gives_up
 from dgconsole.client.words import completed_line, failed_line
 from dgconsole.support.errors import BugError, Fault
+from dgconsole.support.lastwords import LOST_CONSOLE
 from dgconsole.wire import messages as m
 
 NO_MORE, GAVE_UP, BAD_INPUT = 0, 1, 2
@@ -83,13 +87,16 @@ class Loop:
         self._lease = PATIENCE
         self._files_due = 0
         self._collect = False
+        self._keep = ""
         self._queue: deque[tuple[int, int]] = deque()
         self._making: tuple[int, int] | None = None
         self._transactions: dict[tuple[int, int], int] = {}
         self._asked = False
         self._last_round: tuple[int, str] | None = None
         self._unsettled: set[tuple[int, int]] = set()
+        self._unkept: set[tuple[int, int]] = set()
         self._outcomes: list[Fault | None] = []
+        self._complaint = ""
         self._heard = 0.0
         self._pinged = 0.0
         self._pings = 0
@@ -126,6 +133,7 @@ class Loop:
         assert self._making is not None or not self._queue, "the worker never idles before a queue"
         assert self._making is None or self._making not in self._queue
         assert len(set(self._queue)) == len(self._queue)
+        assert self._unkept <= self._unsettled, "files are kept only while their report is not settled"
         assert self._last_round is None or not self._asked, "nobody asks who will get no more"
         assert self.phase in (Phase.WORKING, Phase.LEAVING) or not self._unsettled or self.phase is Phase.GONE
 
@@ -142,6 +150,8 @@ class Loop:
             self._tick(event.reading, now)
         elif isinstance(event, Made | Broke):
             self._ended(event, now)
+        elif isinstance(event, KeptFiles):
+            self._kept(event, now)
         elif isinstance(event, Planned):
             self._planned(event, now)
         elif isinstance(event, Unprepared):
@@ -167,6 +177,8 @@ class Loop:
             self._bundle_end()
         elif isinstance(message, m.Assign):
             self._assigned(message, now)
+        elif isinstance(message, m.Keep):
+            self._keep_files(message)
         elif isinstance(message, m.Settled):
             self._settled(message, now)
         elif isinstance(message, m.NoMore):
@@ -179,7 +191,7 @@ class Loop:
         self.name = message.name
         self._heartbeat, self._lease = message.heartbeat, message.lease
         self._files_due = message.files
-        self._collect = message.collect
+        self._collect, self._keep = message.collect, message.keep
         self._pinged = now
         self._say("INFO", f"known as {message.name} on host {message.host}")
 
@@ -188,12 +200,12 @@ class Loop:
             self._lost(f"the bundle came with {self._files_due:+d} files missing")
             return
         self._move(Phase.PLANNING)
-        self._orders.append(Prepare(self._collect))
+        self._orders.append(Prepare(self._collect, self._keep))
 
     def _planned(self, event: Planned, now: float) -> None:
         if self.phase is Phase.PLANNING:  # else: stopped meanwhile
             self._move(Phase.WORKING)
-            self._send(m.Ready(event.plan_digest, event.sky_digest))
+            self._send(m.Ready(event.plan_digest, event.sky_digest, event.folder))
             self._go_on(now)
 
     def _assigned(self, message: m.Assign, now: float) -> None:
@@ -209,8 +221,32 @@ class Loop:
             for chunk, attempt in message.chunks:
                 self._give_back(chunk, attempt, self._last_round[1])
 
+    def _keep_files(self, message: m.Keep) -> None:
+        key = message.chunk, message.attempt
+        if key in self._unkept:
+            self._unkept.remove(key)
+            self._orders.append(KeepFiles(*key))
+        else:
+            self._send(m.Kept(*key, f"chunk {key[0]}: attempt {key[1]} is not on this host"))
+
+    def _kept(self, event: KeptFiles, now: float) -> None:
+        key = event.chunk, event.attempt
+        self._send(m.Kept(*key, event.error, event.fault))
+        if not event.error:
+            self._outcomes = [None]
+            return
+        self._say("ERROR", failed_line(*key, event.fault, "deliver", event.error))
+        self._outcomes.append(event.fault)
+        self._complaint = event.error
+        if self._making is None and gives_up(self._outcomes):
+            self._give_up_by_rule(now)
+
     def _settled(self, message: m.Settled, now: float) -> None:
-        self._unsettled.discard((message.chunk, message.attempt))
+        key = message.chunk, message.attempt
+        self._unsettled.discard(key)
+        if key in self._unkept:
+            self._unkept.remove(key)
+            self._orders.append(Discard(*key))
         if not message.accepted:
             text = f"chunk {message.chunk} attempt {message.attempt}: the console did not take the report"
             self._say("WARNING", text)
@@ -232,18 +268,23 @@ class Loop:
         self._unsettled.add((event.chunk, event.attempt))
         transaction = self._transactions.pop((event.chunk, event.attempt), 0)
         if isinstance(event, Made):
-            self._outcomes = [None]
+            if self._keep:
+                self._unkept.add((event.chunk, event.attempt))
+            else:
+                self._outcomes = [None]
             self._send(m.Completed(event.chunk, event.attempt, event.figures))
             self._say("INFO", completed_line(event.chunk, event.figures))
         else:
             self._outcomes.append(event.fault)
+            if event.fault.of_client:
+                self._complaint = event.text
             self._send(m.Failed(event.chunk, event.attempt, event.fault, event.stage, event.text, event.details))
             self._say("ERROR", failed_line(event.chunk, event.attempt, event.fault, event.stage, event.text))
             self._undone(transaction)
-            if gives_up(self._outcomes):
-                self._give_up(event.fault, f"{GIVE_UP_AFTER} faults of its own in a row; the last: {event.text}", now)
-                return
-        self._go_on(now)
+        if gives_up(self._outcomes):
+            self._give_up_by_rule(now)
+        else:
+            self._go_on(now)
 
     def _undone(self, transaction: int) -> None:
         """A chunk that was to be loaded in it failed: nothing more can be."""
@@ -307,6 +348,10 @@ class Loop:
         self._queue.clear()
         self._start_leaving(status, why, 0.0, now)
 
+    def _give_up_by_rule(self, now: float) -> None:
+        fault = next(fault for fault in reversed(self._outcomes) if fault is not None and fault.of_client)
+        self._give_up(fault, f"{GIVE_UP_AFTER} faults of its own in a row; the last: {self._complaint}", now)
+
     def _give_up(self, fault: Fault, text: str, now: float) -> None:
         if self.phase is Phase.LEAVING:
             return
@@ -322,12 +367,12 @@ class Loop:
         if leaving:
             self._orders.append(Leave(*self._leave))
         else:
-            self._orders.append(Leave(GAVE_UP, f"lost the console: {text}", again=True))
+            self._orders.append(Leave(GAVE_UP, f"{LOST_CONSOLE}: {text}", again=True))
 
     @property
     def _patience(self) -> float:
-        """Files that were sent may still be on a slow way, the reports behind them."""
-        return max(FAREWELL, self._lease) if self._collect else FAREWELL
+        """Files that were sent may still be on a slow way, the reports behind them; to keep them may take a while."""
+        return max(FAREWELL, self._lease) if self._collect or self._keep else FAREWELL
 
     def _start_leaving(self, status: int, why: str, patience: float, now: float) -> None:
         """Wait up to ``patience`` for the reports to be settled; a shorter wait wins over a longer one."""

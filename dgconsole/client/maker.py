@@ -75,7 +75,7 @@ class ChunkMaker:
     ) -> None:
         self._rows = rows
         self._jobs = [job for job in jobs if job.writer is not None or keep_csv]
-        self._delivery = delivery
+        self.delivery = delivery
         self._workdir = workdir
         self._meter = meter
         self._keep_csv = keep_csv
@@ -92,7 +92,7 @@ class ChunkMaker:
                 made.append(self._table(job, chunk, attempt, undo))
             with self._meter.timed("deliver"):
                 tables = [written for written, _ in made if written is not None]
-                self._delivery.deliver(chunk, attempt, tables, transaction=transaction)
+                self.delivery.deliver(chunk, attempt, tables, transaction=transaction)
             undo.pop_all()
         self._meter.completed()
         figures = tuple(_figures(written, seconds) for written, seconds in made if written is not None)
@@ -101,13 +101,13 @@ class ChunkMaker:
     def discard(self, chunk: int, attempt: int) -> None:
         """Remove what an attempt has written; where even that fails, the coordinator's sweep does it later."""
         with suppress(ChunkError):
-            self._delivery.discard(chunk, attempt)
+            self.delivery.discard(chunk, attempt)
 
     def _table(
         self, job: TableJob, chunk: int, attempt: int, undo: ExitStack
     ) -> tuple[WrittenTable | None, dict[str, float]]:
         seconds: dict[str, float] = {}
-        writer = job.writer(chunk, self._delivery.folder(job.table, chunk), attempt) if job.writer else None
+        writer = job.writer(chunk, self.delivery.folder(job.table, chunk), attempt) if job.writer else None
         if writer is not None:
             undo.callback(writer.abandon)
         with ExitStack() as files:

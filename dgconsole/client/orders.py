@@ -48,10 +48,11 @@ class Closed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Planned(Event):
-    """The plan was built from the bundle."""
+    """The plan was built from the bundle. ``folder``: where finished files stay on this host, if they do."""
 
     plan_digest: str
     sky_digest: str
+    folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,16 @@ class Broke(Event):
     stage: str
     text: str
     details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFiles(Event):
+    """What KeepFiles came to: the files have their final names, or ``error`` says why not, ``fault`` whose it is."""
+
+    chunk: int
+    attempt: int
+    error: str = ""
+    fault: Fault = Fault.DELIVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +130,13 @@ class Store(Order):
 
 @dataclass(frozen=True, slots=True)
 class Prepare(Order):
-    """The bundle is whole: build the plan from it, and reach the destination; ``collect``: by sending it files."""
+    """The bundle is whole: build the plan from it, and reach the destination.
+
+    ``collect``: by sending it files; ``keep``: the folder where they stay on this host.
+    """
 
     collect: bool = False
+    keep: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +151,22 @@ class Make(Order):
 @dataclass(frozen=True, slots=True)
 class Abandon(Order):
     """Stop making this chunk, and leave nothing of it; its result is of no interest any more."""
+
+    chunk: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepFiles(Order):
+    """Give the files of this attempt, which stay on this host, their final names; KeptFiles follows."""
+
+    chunk: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard(Order):
+    """Nobody will ask for the files of this attempt."""
 
     chunk: int
     attempt: int

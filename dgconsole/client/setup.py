@@ -14,6 +14,7 @@ from dgconsole.client.workdir import Workdir
 from dgconsole.ingest.collect import CollectDelivery, Stream
 from dgconsole.ingest.destination import Delivery
 from dgconsole.ingest.files import FilesDelivery
+from dgconsole.ingest.keep import KeepDelivery, host_folder, owner_of
 from dgconsole.partition.writer import ChunkTableWriter
 from dgconsole.plan.bundle import read_bundle
 from dgconsole.plan.make import make_plan
@@ -25,9 +26,11 @@ from dgconsole.support.errors import InputError
 
 
 def set_up(
-    workdir: Workdir, meter: Meter, warn: Callable[[str], None], stream: Stream | None
+    workdir: Workdir, meter: Meter, warn: Callable[[str], None], stream: Stream | None, keep: str
 ) -> tuple[ChunkMaker, Planned]:
-    """Read the bundle in the workdir, run the spec, make the plan, reach the destination, by ``stream`` if given.
+    """Read the bundle in the workdir, run the spec, make the plan, reach the destination.
+
+    That is, of files: the console by ``stream``, the folder ``keep`` of this host, or the run directory.
 
     Raises
     ------
@@ -49,19 +52,24 @@ def set_up(
         pregenerated=Path(settings.pregenerated_dir) if settings.pregenerated_dir is not None else None,
         on_warning=warn,
     )
-    delivery = _delivery(header, plan, workdir, stream)
+    delivery = _delivery(header, plan, workdir, stream, keep)
     delivery.prepare()
     jobs = [job for job in _jobs(settings, plan) if job.table in catalog.tables]
     maker = ChunkMaker(catalog, jobs, delivery, workdir, meter, keep_csv=header.keep_csv)
-    return maker, Planned(plan.digest, plan.sky_digest)
+    folder = str(delivery.root) if isinstance(delivery, KeepDelivery) else ""
+    return maker, Planned(plan.digest, plan.sky_digest, folder)
 
 
-def _delivery(header: BundleHeader, plan: Plan, workdir: Workdir, stream: Stream | None) -> Delivery:
+def _delivery(header: BundleHeader, plan: Plan, workdir: Workdir, stream: Stream | None, keep: str) -> Delivery:
     if header.ingest_kind != "files":
         raise InputError(f"this client delivers to files, not to {header.ingest_kind!r}")
     tables = [table.name for table in plan.tables if table.delivered]
     if stream is not None:
         return CollectDelivery(workdir.out, tables, stream)
+    if keep:
+        directors = [table.name for table in plan.tables if table.delivered and table.role == "director"]
+        owner = owner_of(workdir.path)
+        return KeepDelivery(host_folder(keep), owner, tables, directors=directors, run=plan.digest)
     return FilesDelivery(Path(header.out_dir), tables)
 
 

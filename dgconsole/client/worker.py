@@ -10,6 +10,7 @@ from dgconsole.client.meter import Meter
 from dgconsole.client.orders import Broke, Event, Made, Planned, Unprepared
 from dgconsole.client.rules import blame, in_a_line
 from dgconsole.client.workdir import Workdir
+from dgconsole.ingest.keep import KeepDelivery
 from dgconsole.support.errors import ChunkError, DgError, Fault
 from dgconsole.support.logs import harmless
 
@@ -58,6 +59,17 @@ class Worker:
         """Remove what the attempt has written, whether or not its thread still runs."""
         if self._maker is not None:
             self._maker.discard(chunk, attempt)
+
+    def keep(self, chunk: int, attempt: int) -> None:
+        """Give the files of an attempt, which stay on this host, their final names; from any thread. ChunkError."""
+        assert self._maker is not None, "files before the plan"
+        assert isinstance(self._maker.delivery, KeepDelivery), "kept files are this delivery's alone"
+        self._maker.delivery.keep(chunk, attempt)
+
+    def leave(self) -> None:
+        """Remove what was neither kept nor discarded; only while nothing is made or kept."""
+        if self._maker is not None and isinstance(self._maker.delivery, KeepDelivery):
+            self._maker.delivery.leave()
 
     def close(self) -> None:
         """End the thread after the job in hand."""

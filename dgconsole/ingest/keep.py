@@ -64,7 +64,14 @@ class KeepDelivery:
     def folder(self, table: str, chunk: int) -> Path:
         return self._aside.folder(table, chunk)
 
-    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable]) -> None:
+    def deliver(
+        self,
+        chunk: int,
+        attempt: int,
+        written: Sequence[WrittenTable],
+        *,
+        transaction: int = 0,  # noqa: ARG002
+    ) -> None:
         self._aside.deliver(chunk, attempt, written)
         names = {table.table: tuple(file.name for file in table.files) for table in written}
         for table in self._directors:

@@ -13,7 +13,10 @@ from dgconsole.client.orders import (
     Arrived,
     Broke,
     Closed,
+    Discard,
     Event,
+    KeepFiles,
+    KeptFiles,
     Leave,
     Made,
     Make,
@@ -74,18 +77,18 @@ class Driven:
         return leave
 
 
-def welcomed(*, collect: bool = False) -> Driven:
+def welcomed(*, collect: bool = False, keep: str = "") -> Driven:
     driven = Driven()
     driven.feed(Opened())
-    driven.hear(m.Welcome("here-1", "here", 5.0, 30.0, 1, collect))
+    driven.hear(m.Welcome("here-1", "here", 5.0, 30.0, 1, collect, keep=keep))
     return driven
 
 
-def working(*, collect: bool = False) -> Driven:
-    driven = welcomed(collect=collect)
+def working(*, collect: bool = False, keep: str = "") -> Driven:
+    driven = welcomed(collect=collect, keep=keep)
     driven.hear(m.BundleFile("spec", "s.py", b"x", True))
     driven.hear(m.BundleEnd())
-    driven.feed(Planned("plan", "sky"))
+    driven.feed(Planned("plan", "sky", keep))
     return driven
 
 
@@ -182,6 +185,92 @@ def test_who_has_sent_files_waits_longer_for_the_word_that_they_have_come() -> N
     assert driven.loop.phase is Phase.LEAVING
     driven.hear(m.Settled(1, 1, True))
     assert driven.left.status == 0
+
+
+@pytest.fixture
+def keeping() -> Driven:
+    return working(keep="/scratch/chunks")
+
+
+def test_files_that_stay_are_named_on_order_and_confirmed(keeping: Driven) -> None:
+    assert Prepare(keep="/scratch/chunks") in keeping.orders
+    assert m.Ready("plan", "sky", "/scratch/chunks") in keeping.said
+    keeping.hear(m.Assign(((1, 1), (2, 1))))
+    keeping.feed(made(1))
+    assert keeping.take(KeepFiles) == []
+    assert keeping.hear(m.Keep(1, 1)) == [KeepFiles(1, 1)]
+    assert keeping.feed(KeptFiles(1, 1)) == [Send(m.Kept(1, 1))]
+
+
+def test_who_leaves_still_keeps_what_it_has_made(keeping: Driven) -> None:
+    keeping.hear(m.Assign(((1, 1),)))
+    keeping.hear(m.NoMore())
+    keeping.feed(made(1))
+    assert keeping.loop.phase is Phase.LEAVING
+    keeping.now += 2 * FAREWELL
+    keeping.hear(m.Pong(1))
+    keeping.feed(Tick(Reading()))
+    assert keeping.hear(m.Keep(1, 1)) == [KeepFiles(1, 1)]
+    keeping.feed(KeptFiles(1, 1))
+    keeping.hear(m.Settled(1, 1, True))
+    assert keeping.said[-2:] == [m.Kept(1, 1), m.Bye()]
+    assert keeping.left.status == 0
+
+
+def test_who_has_given_up_still_keeps_what_it_has_made(keeping: Driven) -> None:
+    keeping.hear(m.Assign(tuple((chunk, 1) for chunk in range(4))))
+    keeping.feed(made(0))
+    for chunk in (1, 2, 3):
+        keeping.feed(broke(chunk, Fault.DISK))
+    assert keeping.take(m.GiveUp) == [m.GiveUp(Fault.DISK, "3 faults of its own in a row; the last: trouble")]
+    keeping.hear(m.Keep(0, 1))
+    keeping.feed(KeptFiles(0, 1))
+    assert keeping.said[-1] == m.Kept(0, 1)
+
+
+def test_files_of_a_report_that_came_late_are_thrown_away(keeping: Driven) -> None:
+    keeping.hear(m.Assign(((1, 1), (2, 1))))
+    keeping.feed(made(1))
+    assert Discard(1, 1) in keeping.hear(m.Settled(1, 1, False))
+    keeping.feed(made(2))
+    keeping.hear(m.Keep(2, 1))
+    keeping.feed(KeptFiles(2, 1, "no space left", Fault.DISK))
+    assert Discard(2, 1) not in keeping.hear(m.Settled(2, 1, False)), "what could not be kept is gone already"
+
+
+def test_what_is_not_there_cannot_be_kept(keeping: Driven, driven: Driven) -> None:
+    for each in (keeping, driven):
+        each.hear(m.Assign(((1, 1), (2, 1))))
+        each.hear(m.Keep(1, 1))
+        assert each.said[-1] == m.Kept(1, 1, "chunk 1: attempt 1 is not on this host")
+    keeping.feed(made(1))
+    assert keeping.hear(m.Keep(1, 1)) == [KeepFiles(1, 1)]
+    keeping.hear(m.Keep(1, 1))
+    assert keeping.said[-1].error
+    driven.feed(made(1))
+    driven.hear(m.Keep(1, 1))
+    assert driven.said[-1] == m.Kept(1, 1, "chunk 1: attempt 1 is not on this host")
+
+
+def test_three_chunks_in_a_row_that_cannot_be_kept_end_the_client(keeping: Driven) -> None:
+    """Each time the next chunk is made already when the word comes."""
+    keeping.hear(m.Assign(tuple((chunk, 1) for chunk in range(9))))
+    for chunk in range(4):
+        keeping.feed(made(chunk))
+        keeping.hear(m.Keep(chunk, 1))
+        keeping.feed(KeptFiles(chunk, 1, f"no space for {chunk}", Fault.DISK) if chunk else KeptFiles(chunk, 1))
+    assert keeping.take(m.GiveUp) == []
+    keeping.feed(made(4))
+    assert keeping.take(m.GiveUp) == [m.GiveUp(Fault.DISK, "3 faults of its own in a row; the last: no space for 3")]
+
+
+def test_a_client_without_work_gives_up_as_soon_as_it_cannot_keep(keeping: Driven) -> None:
+    for chunk in range(3):
+        keeping.hear(m.Assign(((chunk, 1),)))
+        keeping.feed(made(chunk))
+        keeping.hear(m.Keep(chunk, 1))
+        keeping.feed(KeptFiles(chunk, 1, "no space", Fault.DISK))
+    assert keeping.said[-1] == m.GiveUp(Fault.DISK, "3 faults of its own in a row; the last: no space")
 
 
 def test_an_error_of_the_chunk_does_not_make_the_client_give_up(driven: Driven) -> None:
@@ -336,11 +425,14 @@ class AnyOrder(RuleBasedStateMachine):
         self.next_chunk = 0
         self.assigned: set[int] = set()
         self.to_come = 0
+        self.keep_folder = ""
+        self.kept: set[int] = set()
 
-    @initialize(files=st.integers(0, 2))
-    def greet(self, files: int) -> None:
+    @initialize(files=st.integers(0, 2), keep=st.sampled_from(["", "/scratch"]))
+    def greet(self, files: int, keep: str) -> None:
         self.driven.feed(Opened())
-        self.driven.hear(m.Welcome("here-1", "here", 5.0, 30.0, files))
+        self.driven.hear(m.Welcome("here-1", "here", 5.0, 30.0, files, keep=keep))
+        self.keep_folder = keep
         self.to_come = files
 
     def can(self, kind: type[m.Message]) -> bool:
@@ -355,8 +447,8 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.to_come == 0 and self.can(m.BundleEnd))
     @rule(works=st.booleans())
     def end_of_bundle(self, works: bool) -> None:
-        if Prepare() in self.driven.hear(m.BundleEnd()):
-            self.driven.feed(Planned("plan", "sky") if works else Unprepared(Fault.WORKDIR, "gone"))
+        if Prepare(keep=self.keep_folder) in self.driven.hear(m.BundleEnd()):
+            self.driven.feed(Planned("plan", "sky", self.keep_folder) if works else Unprepared(Fault.WORKDIR, "gone"))
 
     @precondition(lambda self: self.can(m.Assign))
     @rule(count=st.integers(0, 3), transaction=st.integers(0, 2))
@@ -383,6 +475,23 @@ class AnyOrder(RuleBasedStateMachine):
         reports = self.driven.take(m.Completed) + self.driven.take(m.Failed)
         if reports:
             self.driven.hear(m.Settled(reports[-1].chunk, 1, accepted))
+
+    @precondition(lambda self: self.can(m.Keep))
+    @rule(back=st.integers(1, 3))
+    def keep(self, back: int) -> None:
+        reports = self.driven.take(m.Completed)[-back:]
+        self.driven.hear(m.Keep(reports[0].chunk if reports else 0, 1))
+
+    @precondition(lambda self: self.being_kept())
+    @rule(fault=st.sampled_from([None, None, Fault.DISK, Fault.DELIVER]), which=st.integers(0, 5))
+    def files_are_kept(self, fault: Fault | None, which: int) -> None:
+        orders = self.being_kept()
+        order = orders[which % len(orders)]
+        self.kept.add(order.chunk)
+        self.driven.feed(KeptFiles(order.chunk, 1, "trouble", fault) if fault else KeptFiles(order.chunk, 1))
+
+    def being_kept(self) -> list[KeepFiles]:
+        return [order for order in self.driven.take(KeepFiles) if order.chunk not in self.kept]
 
     @precondition(lambda self: self.can(m.NoMore))
     @rule()
@@ -422,6 +531,14 @@ class AnyOrder(RuleBasedStateMachine):
         reports = [x.chunk for x in self.driven.take(m.Completed) + self.driven.take(m.Failed)]
         assert len(reports) == len(set(reports))
         assert set(reports) <= self.assigned
+
+    @invariant()
+    def only_what_was_made_is_kept_and_only_once(self) -> None:
+        ordered = [order.chunk for order in self.driven.take(KeepFiles)]
+        assert len(ordered) == len(set(ordered))
+        assert set(ordered) <= {report.chunk for report in self.driven.take(m.Completed)}
+        assert self.keep_folder or not ordered
+        assert not {order.chunk for order in self.driven.take(Discard)} & set(ordered)
 
     @invariant()
     def who_is_gone_has_left_once(self) -> None:
