@@ -1,7 +1,7 @@
 """hosts.yml: which hosts take part, with how many clients, and where they work."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from dgconsole.settings.files import read_file
 from dgconsole.settings.host import MOST_CLIENTS, SSH_KEYS, Host, is_host_name
 from dgconsole.settings.section import Section
-from dgconsole.settings.structs import HostConfig
+from dgconsole.settings.structs import HostConfig, TextFile
 from dgconsole.settings.yamltree import EMPTY, Node, parse_yaml
 from dgconsole.support.errors import InputError, Problem
 from dgconsole.support.ranges import expand
@@ -45,6 +45,52 @@ def load_hosts(path: Path) -> tuple[HostConfig, ...]:
         problems += _shared_workdirs(found, written, hosts)
     InputError.raise_if(dict.fromkeys(problems))
     return tuple(found.values())
+
+
+def more_hosts(entry: str, path: Path, present: Sequence[HostConfig]) -> tuple[HostConfig, ...]:
+    """Hosts that are to join those that are there, as ``load_hosts`` would give them.
+
+    Parameters
+    ----------
+    entry
+        What would stand under ``hosts`` (``db07: {clients: 4}``), or a name or range alone.
+    path
+        hosts.yml, whose defaults are taken as they stand there now.
+    present
+        The hosts that are there.
+
+    Raises
+    ------
+    InputError
+        Every problem, also with the hosts that are there: names taken, working directories shared, too many clients.
+    """
+    file = read_file(path)
+    problems: list[Problem] = []
+    defaults = Section(parse_yaml(file), file.path, problems).section("defaults")
+    _check_defaults(defaults, path.parent)
+    hosts = Section(_entry(entry), "", problems, "hosts")
+    found, written = _hosts(hosts, defaults, path.parent)
+    for name in {config.name for config in present} & found.keys():
+        hosts.note(written[name], f"host '{name}' is in the run already")
+    if not found and not problems:
+        problems.append(Problem("no host is named: write a name, or 'name: {clients: 4}'"))
+    InputError.raise_if(dict.fromkeys(problems))
+    everybody = {config.name: config for config in (*present, *found.values())}
+    clients = sum(config.clients for config in everybody.values())
+    if clients > MOST_CLIENTS:
+        problems.append(Problem(f"{clients} clients in all: {MOST_CLIENTS} at most", key="hosts"))
+    else:
+        problems += _shared_workdirs(everybody, written, hosts)
+    InputError.raise_if(dict.fromkeys(problems))
+    return tuple(found.values())
+
+
+def _entry(text: str) -> Node:
+    """The text as the mapping of hosts that it is, or that a bare name stands for."""
+    node = parse_yaml(TextFile("", "", text.encode()))
+    if isinstance(node.value, str):
+        return Node({node.text: EMPTY}, node.line)
+    return node
 
 
 def _check_defaults(defaults: Section, base: Path) -> None:
@@ -101,15 +147,18 @@ def _shared_workdirs(
 ) -> Iterator[Problem]:
     """Clients of one machine whose working directories are one, or lie one within another (a client clears its own).
 
-    Letter case is left out of the comparison, as some file systems leave it out.
+    A host that is not ``written`` here is blamed for nothing. Letter case is left out of the comparison, as some file
+    systems leave it out.
     """
     places = [(config, f"{config.name}-{n}") for config in found.values() for n in range(1, config.clients + 1)]
-    taken = {_place(config, client): client for config, client in places}
+    taken = {_place(config, client): (client, config.name) for config, client in places}
     blamed = set()
     for config, client in places:
-        own, key = _place(config, client), written[config.name]
-        other = next((taken[place] for place in (own, *own.parents) if taken.get(place, client) != client), None)
-        if other is not None and key not in blamed:
+        own = _place(config, client)
+        around = (taken[place] for place in (own, *own.parents) if place in taken)
+        other, its_host = next((pair for pair in around if pair[0] != client), ("", ""))
+        key = written.get(config.name) or written.get(its_host)
+        if other and key is not None and key not in blamed:
             blamed.add(key)
             what = f"client {client} would work in the workdir of client {other}: give one of the hosts another"
             yield Problem(what, hosts.file, hosts.line_of(key), hosts.key(key))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dgconsole.settings.hosts import load_hosts
+from dgconsole.settings.hosts import load_hosts, more_hosts
 from dgconsole.settings.structs import HostConfig
 from dgconsole.support.errors import InputError
 
@@ -269,3 +269,71 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
 
 def test_clients_of_one_host_share_no_folder(tmp_path: Path) -> None:
     assert len(load(tmp_path, "hosts: {a: {clients: 3, workdir: w}, b: {clients: 3, workdir: w}}\n")) == 2
+
+
+# ---- hosts that join later
+
+
+def joined(
+    folder: Path, entry: str, *, file: str = "", present: tuple[HostConfig, ...] = ()
+) -> tuple[HostConfig, ...]:
+    (folder / "hosts.yml").write_text(file)
+    return more_hosts(entry, folder / "hosts.yml", present)
+
+
+DEFAULTS = "defaults: {launcher: ssh, clients: 8, user: gen}\nhosts: {db01: {}}\n"
+
+
+@pytest.mark.parametrize(
+    ("entry", "names", "clients"),
+    [
+        ("db07.example.org", ["db07.example.org"], 8),
+        ("db[07-09]", ["db07", "db08", "db09"], 8),
+        ('"db[07-08]": {clients: 4}', ["db07", "db08"], 4),
+        ("db07: {clients: 4}", ["db07"], 4),
+        ("db07:\n  clients: 4\n  user: gen\n", ["db07"], 4),
+        ("{db07: {}, db08: {}}", ["db07", "db08"], 8),
+        ("db07:", ["db07"], 8),
+    ],
+)
+def test_hosts_join_with_the_defaults_of_the_file(tmp_path: Path, entry: str, names: list[str], clients: int) -> None:
+    hosts = joined(tmp_path, entry, file=DEFAULTS)
+    assert [host.name for host in hosts] == names
+    assert {(host.launcher, host.user, host.clients) for host in hosts} == {("ssh", "gen", clients)}
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ("", "no host is named: write a name, or 'name: {clients: 4}'"),
+        ("db07: {clints: 2}", "hosts.db07.clints: unknown key; did you mean 'clients'?"),
+        ("db01", "hosts.db01: host 'db01' is in the run already"),
+        ("'db[01-02]'", "hosts.db[01-02]: host 'db01' is in the run already"),
+        ("db07: {clients: 9999}", "hosts: 10007 clients in all: 10000 at most"),
+        ("db[09-07]", "hosts.db[09-07]: "),
+        ("db07: [", "broken YAML: "),
+        ("- db07", "hosts: is a list; wanted are keys with values"),
+        ("a b", "hosts.a b: a host's name is letters, digits"),
+        (
+            "db07: {address: db01}\ndb08: {address: db01, workdir: ~/.dgconsole/run/db01-1}",
+            "hosts.db08: client db08-1 would work in the workdir of client db01-1: give one of the hosts another",
+        ),
+    ],
+)
+def test_what_cannot_join_is_said(tmp_path: Path, entry: str, complaint: str) -> None:
+    present = (HostConfig(name="db01", launcher="ssh", clients=8),)
+    with pytest.raises(InputError) as caught:
+        joined(tmp_path, entry, file="defaults: {launcher: ssh}", present=present)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(complaint)
+
+
+def test_a_host_that_is_there_and_lies_within_a_new_one_s_place_is_not_blamed(tmp_path: Path) -> None:
+    present = (HostConfig(name="inner", workdir=str(tmp_path / "w" / "outer-1")),)
+    with pytest.raises(InputError, match=r"hosts\.outer: client inner-1 would work in the workdir of client outer-1"):
+        joined(tmp_path, f"outer: {{workdir: {tmp_path}/w}}", present=present)
+
+
+def test_defaults_that_are_wrong_by_now_are_told_with_their_place(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"hosts\.yml:1: defaults\.clients: 0 is out of range"):
+        joined(tmp_path, "db07", file="defaults: {clients: 0}\nhosts: {db01: {}}")
