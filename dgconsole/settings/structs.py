@@ -105,6 +105,10 @@ class IngestTarget(Struct, frozen=True, kw_only=True):
     """Register (make) database and tables that are missing; otherwise they must be there."""
     replace: bool = False
     """Fill a database that another plan has filled before."""
+    instance: str | None = None
+    """The only instance id of a Qserv that may be loaded into."""
+    worker_hosts: dict[str, str] = {}
+    """Name of a Qserv worker, or a host that Qserv names -> the host where clients find it."""
 
 
 class RunSettings(Struct, frozen=True, kw_only=True):
