@@ -67,6 +67,10 @@ class RunDir:
         return self.sockets / "control.sock"
 
     @property
+    def control_json(self) -> Path:
+        return self.path / "control.json"
+
+    @property
     def client_address(self) -> str:
         """The address at which clients of this machine find the coordinator."""
         return f"unix:{self.client_socket}"
@@ -75,9 +79,16 @@ class RunDir:
         """Leave address and token for clients started by hand, readable to this user only."""
         write_whole(self.server_json, json.dumps({"address": address, "token": token}).encode() + b"\n")
 
+    def write_control(self) -> None:
+        """Leave word of where the session listens for other consoles, if that is not in the directory itself."""
+        self.control_json.unlink(missing_ok=True)
+        if self.sockets != self.path:
+            write_whole(self.control_json, json.dumps({"socket": str(self.control_socket)}).encode() + b"\n")
+
     def close(self) -> None:
         """Let others have the directory."""
         self.server_json.unlink(missing_ok=True)
+        self.control_json.unlink(missing_ok=True)
         for socket in (self.client_socket, self.control_socket):
             socket.unlink(missing_ok=True)
         if self.sockets != self.path and self.sockets.is_dir():

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from dgconsole import __version__
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
 from dgconsole.coordinator.server import Coordinator
 from dgconsole.ingest.files import FilesDestination
 from dgconsole.plan import bundle_items
+from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
 from dgconsole.session.opening import Prepared, SessionOptions, prepare
 from dgconsole.settings.structs import HostConfig
@@ -80,6 +82,7 @@ class Session:
             logbook=logbook,
             changed=self._changed,
         )
+        self._control = Control(self, prepared.run_dir.control_socket, version=__version__, say=self._say)
         self._changes = 0
         self._quit: Quit | None = None
         self._ended = False
@@ -146,6 +149,7 @@ class Session:
             self._say(f"{targets.skipped:,} numbers inside the ranges are no chunks of this tiling: passed over")
         for notice in self._notices:
             self._say(notice.text)
+        self._listen_for_faces()
         if self._coordinator.finished.is_set():
             await self._write_reports()  # the session that made the last chunk may have died before it could
             self._end(self._finished_before())
@@ -154,6 +158,17 @@ class Session:
         self._spawn(self._watch())
         if self._options.headless:
             self._spawn(self._watch_alone())
+
+    def _listen_for_faces(self) -> None:
+        """Let other consoles attach; a run goes on without it."""
+        run_dir = self._prepared.run_dir
+        try:
+            run_dir.write_control()
+            self._control.start()
+        except OSError as error:
+            warning = f"No other console can attach: {run_dir.control_socket}: {error.strerror or error}"
+            self._notices.append(Notice(warning))
+            self._say(warning, "WARNING")
 
     def _finished_before(self) -> str:
         since = self._coordinator.completed_since
@@ -226,6 +241,7 @@ class Session:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._coordinator.stopped.wait(), FAREWELL)
         await self._crew.stop(STOP_GRACE)
+        await self._control.close()
         await self._coordinator.close()
         logging.getLogger().removeHandler(self._logbook.handler)
         self._logbook.close()
@@ -321,6 +337,8 @@ class Session:
 
     async def command(self, command: Command) -> Reply:
         """Carry out one command; the answer says in a line what was done or why not."""
+        if self._closing is not None:
+            return Reply(False, "The session is ending.")
         match command:
             case Pause():
                 await self._coordinator.pause()
