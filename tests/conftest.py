@@ -89,9 +89,11 @@ class SshHost:
         return _descendants(self.server.pid)
 
     def processes(self) -> list[int]:
-        """What runs as its user, SSH server apart (only told apart where it has a user of its own)."""
-        ours = set(self.sessions())
-        return [pid for pid, uid, _ in _processes() if uid == self.uid and pid not in ours]
+        """What runs as its user, or for us in its sessions where we are that user; the server's own apart."""
+        below = self.sessions()
+        own_user = self.uid != os.getuid()
+        pids = [pid for pid, uid, _ in _processes() if (uid == self.uid if own_user else pid in below)]
+        return [pid for pid in pids if not is_sshd(pid)]
 
     def end(self) -> None:
         """End server, connections, and whatever runs as its own user."""
@@ -129,10 +131,10 @@ class SshHosts:
     def known_hosts(self) -> Path:
         return self.home / ".ssh" / "known_hosts"
 
-    def start(self, extra: str = "", *, known: bool = True) -> SshHost:
+    def start(self, extra: str = "", *, known: bool = True, network: "Network | None" = None) -> SshHost:
         """One more host; ``extra`` lines go on top of its sshd_config, where they win."""
         number = len(self.made) + 2
-        address, folder = f"127.0.0.{number}", self.folder / f"h{number}"
+        address, folder = network.address if network else f"127.0.0.{number}", self.folder / f"h{number}"
         home = folder / "home"
         home.mkdir(parents=True)
         make_key(folder / "hostkey")
@@ -146,7 +148,7 @@ class SshHosts:
             uid = pwd.getpwnam(user).pw_uid
             os.chown(home, uid, pwd.getpwnam(user).pw_gid)
         with socket.socket() as probe:
-            probe.bind((address, 0))
+            probe.bind(("127.0.0.1" if network else address, 0))
             port = probe.getsockname()[1]
         (folder / "sshd_config").write_text(
             f"{extra}\nPort {port}\nListenAddress {address}\nHostKey {folder}/hostkey\nPidFile none\n"
@@ -155,9 +157,8 @@ class SshHosts:
             "Subsystem sftp internal-sftp\nLogLevel VERBOSE\n"
         )
         with (folder / "sshd.log").open("wb") as log:
-            server = subprocess.Popen(
-                [_sshd(), "-D", "-e", "-f", folder / "sshd_config"], stdin=subprocess.DEVNULL, stderr=log
-            )
+            argv = [*(network.inside if network else ()), _sshd(), "-D", "-e", "-f", folder / "sshd_config"]
+            server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=log)
         host = SshHost(f"host{number}", address, port, user, uid, folder, home, server)
         self.made.append(host)
         self.ending.callback(host.end)
@@ -212,6 +213,13 @@ def _processes() -> list[tuple[int, int, int]]:
     return found
 
 
+def is_sshd(pid: int) -> bool:
+    """Whether a process is one of an SSH server's own."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().startswith("sshd")
+    return False
+
+
 def _descendants(pid: int) -> list[int]:
     below: list[int] = []
     level = {pid}
@@ -219,6 +227,60 @@ def _descendants(pid: int) -> list[int]:
     while level := {child for child, _, parent in processes if parent in level}:
         below += level
     return below
+
+
+@dataclass
+class Network:
+    """A network namespace: a machine's own loopback and ports, and one cable to us that can be pulled."""
+
+    name: str
+    number: int
+
+    @property
+    def ours(self) -> str:
+        return f"10.99.{self.number}.1"
+
+    @property
+    def address(self) -> str:
+        return f"10.99.{self.number}.2"
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """What goes before a command that is run in there."""
+        return ("ip", "netns", "exec", self.name)
+
+    def cut(self) -> None:
+        """Nobody is told."""
+        _ip("link", "set", f"v{self.name}", "down")
+
+    def mend(self) -> None:
+        _ip("link", "set", f"v{self.name}", "up")
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def networks(need: Callable[[bool, str], None]) -> Iterator[Callable[[], Network]]:
+    """``networks()``: one more machine's network."""
+    need(os.geteuid() == 0 and shutil.which("ip") is not None, "needs root and iproute2 for network namespaces")
+    with contextlib.ExitStack() as ending:
+
+        def make() -> Network:
+            network = Network(f"dgt{secrets.token_hex(3)}", secrets.randbelow(250) + 1)
+            done = subprocess.run(["ip", "netns", "add", network.name], capture_output=True)
+            need(done.returncode == 0, f"needs network namespaces: {done.stderr.decode()}")
+            ending.callback(_ip, "netns", "del", network.name)
+            _ip("link", "add", f"v{network.name}", "type", "veth", "peer", "name", "eth0", "netns", network.name)
+            _ip("addr", "add", f"{network.ours}/24", "dev", f"v{network.name}")
+            _ip("link", "set", f"v{network.name}", "up")
+            _ip("-n", network.name, "addr", "add", f"{network.address}/24", "dev", "eth0")
+            for device in ("eth0", "lo"):
+                _ip("-n", network.name, "link", "set", device, "up")
+            return network
+
+        yield make
 
 
 @pytest.fixture

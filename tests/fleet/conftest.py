@@ -4,9 +4,11 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dgconsole import __version__
 from dgconsole.fleet.clients import ClientEnd
 from dgconsole.fleet.fleet import Fleet
 from dgconsole.fleet.hosts import HostState
@@ -38,11 +40,18 @@ class Watched:
         self.changes.append((host, state, reason))
         self._news.set()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+    async def until(self, condition: Callable[[], bool], patience: float = 20) -> None:
+        async with asyncio.timeout(patience):
             while not condition():
                 self._news.clear()
                 await self._news.wait()
+
+    def state(self, host: str) -> str:
+        return next(row.state for row in self.fleet.hosts() if row.name == host)
+
+    def reason(self, host: str) -> str:
+        """Why it is set aside or backs off, and what mends it."""
+        return next(f"{row.reason} {row.mend}" for row in self.fleet.hosts() if row.name == host)
 
     def said(self, client: str) -> list[str]:
         return [text for source, _, text in self.lines if source == client]
@@ -90,3 +99,41 @@ async def run_fleet(tmp_path: Path) -> AsyncIterator[Callable[..., Watched]]:
     yield run
     for watched in made:
         await watched.fleet.stop(1.0)
+
+
+@pytest.fixture
+def far_python(ssh_hosts: Any) -> Callable[[str], str]:
+    """``far_python(program)``: a Python that any user of a host may run; asked for the client it runs ``program``."""
+
+    def make(program: str) -> str:
+        folder = ssh_hosts.folder / f"python-{len(list(ssh_hosts.folder.iterdir()))}"
+        (folder / "dgconsole").mkdir(parents=True)
+        (folder / "dgconsole" / "__init__.py").write_text(f"__version__ = {__version__!r}\n")
+        (folder / "client.py").write_text(program)
+        wrapper = folder / "python"
+        wrapper.write_text(
+            f"#!/bin/sh\nexport PYTHONPATH={folder}\n"
+            f'[ "$1 $2" = "-m dgconsole.client" ] && exec {ssh_hosts.python} -u {folder}/client.py "$@"\n'
+            f'exec {ssh_hosts.python} "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        return str(wrapper)
+
+    return make
+
+
+@pytest.fixture
+async def far_fleet(ssh_hosts: Any, run_fleet: Callable[..., Watched]) -> AsyncIterator[Callable[..., Watched]]:
+    """``run_fleet`` over SSH: once it is stopped, no process of its users may be left."""
+    made: list[Watched] = []
+
+    def run(*hosts: HostConfig, timing: Timing = QUICK) -> Watched:
+        made.append(run_fleet(*hosts, timing=timing))
+        return made[-1]
+
+    yield run
+    for watched in made:
+        await watched.fleet.stop(1.0)
+    async with asyncio.timeout(10):
+        while any(host.processes() for host in ssh_hosts.made):  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0.02)

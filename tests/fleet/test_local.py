@@ -120,9 +120,10 @@ async def test_setup_lines_run_once_in_one_shell_before_the_clients(run_fleet, c
     assert (tmp_path / "setups").read_text() == "once\n"
 
 
-async def test_a_failing_setup_line_sets_the_host_aside_and_says_which(run_fleet, client_python):
+@pytest.mark.parametrize("line", ["cd /no/such/folder", ". /no/such/folder", "echo /no/such/folder >&2; exit 0"])
+async def test_a_failing_setup_line_sets_the_host_aside_and_says_which(run_fleet, client_python, line):
     watched = run_fleet(
-        HostConfig(name="bad", python=client_python(WAITS), setup=("true", "cd /no/such/folder")),
+        HostConfig(name="bad", python=client_python(WAITS), setup=("true", line)),
         HostConfig(name="good", python=client_python(WAITS)),
     )
     await watched.until(lambda: bool(watched.ends) and "up" in watched.said("good-1"))
@@ -189,7 +190,7 @@ async def test_load_is_told_in_percent_of_a_core(run_fleet, client_python):
     watched = run_fleet(HostConfig(name="here", clients=1, python=client_python(WAITS)))
     await watched.until(lambda: "up" in watched.said("here-1"))
     (runner,) = watched.fleet._runners.values()
-    runner._on_event(Load({"here-1": (0.93, 4096)}))
+    runner.processes.on_event(Load({"here-1": (0.93, 4096)}))
     (process,) = watched.fleet.processes()
     assert (process.cpu, process.rss) == (pytest.approx(93.0), 4096)
 
