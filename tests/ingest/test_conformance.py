@@ -1,15 +1,23 @@
 """What every kind of destination must do; a new kind joins by one more maker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dgconsole.coordinator.incoming import Incoming
+from dgconsole.ingest.collect import CollectDelivery
 from dgconsole.ingest.destination import Attempt, Delivery, Destination
 from dgconsole.ingest.files import FilesDelivery, FilesDestination
+from dgconsole.ingest.mysql.delivery import MySqlDelivery
+from dgconsole.ingest.mysql.destination import MySqlDestination
+from dgconsole.ingest.schema import DatabaseSchema, TableSchema
+from dgconsole.settings.structs import Dialect, IngestTarget
 from dgconsole.support.errors import ChunkError, Fault
 from dgconsole.support.filenames import attempt_name, home_name, overlap_name
+from dgconsole.wire.messages import FileBegin, FileMessage
 
 TABLES = ("Object", "ForcedSource")
 
@@ -54,12 +62,83 @@ def files_pair(folder: Path) -> Pair:
     )
 
 
-@pytest.fixture(params=[files_pair], ids=["files"])
-def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Pair:
-    made: Pair = request.param(tmp_path)
+class Collected(CollectDelivery):
+    """Sends files to a console that writes them where its destination takes them from."""
+
+    def __init__(self, out: Path, root: Path) -> None:
+        super().__init__(out, TABLES, self._send_on)
+        self._root = root
+        self._incoming: dict[tuple[int, int], Incoming] = {}
+        self._last = Incoming(root, TABLES)
+
+    def _send_on(self, message: FileMessage) -> None:
+        if isinstance(message, FileBegin):
+            key = (message.chunk, message.attempt)
+            self._last = self._incoming.setdefault(key, Incoming(self._root, TABLES))
+        assert self._last.take(message, held=True) is None
+
+    def discard(self, chunk: int, attempt: int) -> None:
+        super().discard(chunk, attempt)
+        if not self.sending and (chunk, attempt) in self._incoming:
+            self._incoming.pop((chunk, attempt)).drop()
+
+    sending = False
+
+    def deliver(self, *arguments: Any, **more: Any) -> None:
+        self.sending = True
+        super().deliver(*arguments, **more)
+        self.sending = False
+
+
+def collect_pair(folder: Path) -> Pair:
+    pair = files_pair(folder)
+    pair.delivery = Collected(folder / "out", folder / "run" / "chunks")
+    return pair
+
+
+def mysql_pair(folder: Path, mariadb: Any) -> Pair:
+    database, out = mariadb.schema(made=False), folder / "out"
+    dialect = Dialect(quote=None, null="\\N")
+    columns = (("line", "VARCHAR(200) NOT NULL"),)
+    tables = tuple(TableSchema(table=table, columns=columns, dialect=dialect) for table in TABLES)
+    schema = DatabaseSchema(database=database, num_stripes=18, num_sub_stripes=10, overlap=0.01, tables=tables)
+    target = IngestTarget(kind="mysql", socket=str(mariadb.socket), user="root", database=database)
+    destination = MySqlDestination(target, schema, {"digest": "0" * 64}, "")
+    files = {table.lower() + ending: (table, end) for table in TABLES for ending, end in OVERLAPS.items()}
+
+    def final() -> dict[str, str]:
+        found = {}
+        for name in mariadb.tables(database):
+            base, _, chunk = name.partition("_")
+            if chunk.isdigit():
+                table, end = files[base]
+                lines = mariadb.query(f"SELECT line FROM {name}", database=database)
+                found[f"{table}/chunk_{chunk}{end}.txt"] = "".join(f"{line}\n" for (line,) in lines)
+        return found
+
+    def aside() -> list[str]:
+        left = [str(path) for path in out.rglob("*") if path.is_file()]
+        return left + [name for name in mariadb.tables(database) if "__" in name]
+
+    return Pair(MySqlDelivery(out, target, schema, ""), destination, final, aside)
+
+
+OVERLAPS = {"": "", "fulloverlap": "_overlap"}
+
+
+@pytest.fixture(params=["files", "collect", "mysql"])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    made = {
+        "files": lambda: files_pair(tmp_path),
+        "collect": lambda: collect_pair(tmp_path),
+        "mysql": lambda: mysql_pair(tmp_path, request.getfixturevalue("mariadb")),
+    }[request.param]()
     made.destination.prepare(TABLES)
     made.delivery.prepare()
-    return made
+    yield made
+    made.destination.close()
+    if isinstance(made.delivery, MySqlDelivery):
+        made.delivery.close()
 
 
 def deliver(pair: Pair, chunk: int, attempt: int, texts: dict[str, dict[str, str]]) -> Attempt:
@@ -70,7 +149,7 @@ def deliver(pair: Pair, chunk: int, attempt: int, texts: dict[str, dict[str, str
         for name, text in files.items():
             path = pair.delivery.folder(table, chunk) / attempt_name(name, attempt)
             path.write_text(text)
-            written.append(File(name, path, len(text.encode())))
+            written.append(File(name, path, len(text.encode()), overlap=name == overlap_name(chunk)))
         tables.append(Table(table, tuple(written)))
     pair.delivery.deliver(chunk, attempt, tables)
     return Attempt(chunk, attempt, {table: tuple(files) for table, files in texts.items()})
