@@ -250,13 +250,15 @@ class Ledger(_Stored):
 
 
 class Reader(_Stored):
-    """A second, read-only look at a ledger; may run in another thread, or another process, than the writer."""
+    """A second, read-only look at a ledger; may run in another thread, or another process, than the writer.
 
-    def __init__(self, path: Path) -> None:
+    ``alone``: nobody writes, and nothing is made beside the file, not even what readers and a writer share.
+    """
+
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
+        uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' * alone}"
         try:
-            self._connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-            )
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
             _check(self._connection, path)
         except sqlite3.Error as error:
             raise _damaged(path, error) from error

@@ -1,7 +1,7 @@
 """What can be read of a run: counts, clients, states of all chunks, causes, history, report."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,7 @@ from dgconsole.snapshot import (
     Counts,
     Notice,
     Report,
+    ReportRow,
     RunState,
 )
 from dgconsole.support.clock import Clock
@@ -191,8 +192,12 @@ class Reading:
 
     async def write_csv(self, path: Path) -> None:
         """report.csv, whole or not at all. InputError when it cannot be written."""
+        await self.write(path, lambda rows: write_csv(rows, path))
+
+    async def write(self, path: Path, write: Callable[[Iterator[ReportRow]], None]) -> None:
+        """Hand the rows of the report to ``write``, in another thread. InputError when ``path`` cannot be written."""
         try:
-            await self._read(lambda reader: write_csv(report_rows(reader), path))
+            await self._read(lambda reader: write(report_rows(reader)))
         except OSError as error:
             raise InputError(Problem(f"cannot be written: {error.strerror}", file=str(path))) from error
 

@@ -1,6 +1,7 @@
 """What a run came to: report.csv row by row, totals, how it ended in one line, the exit status."""
 
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,16 +14,22 @@ from dgconsole.snapshot import CHUNK_STATES, Counts, ReportRow, RunState
 HEADER = ReportRow.__struct_fields__
 """The columns of report.csv, in order."""
 
+_PIECE = 1 << 16
 _ROWS = """
     SELECT c.chunk, c.state, c.used, k.name, k.host, a.started, a.ended, a.rows, a.overlap_rows, a.bytes, a.error
     FROM chunks c LEFT JOIN attempts a ON a.chunk = c.chunk AND a.attempt = c.attempt
     LEFT JOIN clients k ON k.client = a.client {where} ORDER BY c.chunk"""
 
 
-def report_rows(reader: Reader, where: str = "", values: Iterable[object] = ()) -> Iterator[ReportRow]:
-    """One row a target in id order, each with its newest attempt. ``where``: an SQL clause on ``c``, the chunks."""
+def report_rows(
+    reader: Reader, where: str = "", values: Iterable[object] = (), *, limit: int = -1
+) -> Iterator[ReportRow]:
+    """One row a target in id order, each with its newest attempt.
+
+    ``where``: an SQL clause on ``c``, the chunks; ``limit``: how many at most, -1 for all.
+    """
     for chunk, state, used, client, host, started, ended, rows, overlap, size, error in reader.rows(
-        _ROWS.format(where=where), values
+        f"{_ROWS.format(where=where)} LIMIT ?", (*values, limit)
     ):
         yield ReportRow(
             chunk_id=chunk,
@@ -42,15 +49,35 @@ def report_rows(reader: Reader, where: str = "", values: Iterable[object] = ()) 
 
 def write_csv(rows: Iterable[ReportRow], path: Path) -> None:
     """The report as a file: under its name only when whole. OSError when it cannot be written."""
+    write_lines(csv_lines(rows), path)
+
+
+def csv_lines(rows: Iterable[ReportRow]) -> Iterator[str]:
+    """report.csv in pieces, line ends included; the header first."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(HEADER)
+    for row in rows:
+        writer.writerow(_field(getattr(row, name)) for name in HEADER)
+        if buffer.tell() > _PIECE:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def write_lines(pieces: Iterable[str], path: Path) -> None:
+    """A text file under its name only when whole. OSError when it cannot be written; nothing is left then."""
     aside = path.with_name(f".{path.name}.new")
-    with aside.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        for row in rows:
-            writer.writerow(_field(getattr(row, name)) for name in HEADER)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def _field(value: object) -> object:
