@@ -340,10 +340,13 @@ class Loop:
 
     def _stop_now(self, status: int, why: str, now: float) -> None:
         """Give back what is in hand, and go without waiting for the worker."""
-        hand = [self._making] if self._making is not None else []
+        making, reading = self._making, self._reading
         self._drop_making()
         if self.phase is Phase.WORKING:
-            for chunk, attempt in (*hand, *self._queue):
+            if making is not None:
+                known = making == (reading.chunk, reading.attempt)
+                self._give_back(*making, why, stage=reading.stage if known and reading.stage else "generate")
+            for chunk, attempt in self._queue:
                 self._give_back(chunk, attempt, why)
         self._queue.clear()
         self._start_leaving(status, why, 0.0, now)
@@ -395,8 +398,8 @@ class Loop:
             self._move(Phase.GONE)
             self._orders.append(Leave(*self._leave))
 
-    def _give_back(self, chunk: int, attempt: int, why: str) -> None:
-        self._send(m.Failed(chunk, attempt, Fault.STOPPED, "", why))
+    def _give_back(self, chunk: int, attempt: int, why: str, *, stage: str = "") -> None:
+        self._send(m.Failed(chunk, attempt, Fault.STOPPED, stage, why))
 
     def _drop_making(self) -> None:
         if self._making is not None:

@@ -6,7 +6,8 @@ from dgconsole.coordinator import events as e
 from dgconsole.coordinator.books import Acceptance, LimboNote
 from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.clients import Client, Hold
-from dgconsole.coordinator.handout import HandingOut, Orders
+from dgconsole.coordinator.grouping import Orders
+from dgconsole.coordinator.handout import HandingOut
 from dgconsole.coordinator.policy import GUARD_CHUNKS, OF_THE_CHUNK, Failure, GiveItUp, fold, judge
 from dgconsole.support.errors import BugError, Fault
 from dgconsole.wire import messages as m
@@ -32,22 +33,30 @@ class Attempts(HandingOut):
         orders: Orders = []
         for chunk, attempt in event.items:
             i, acceptance = self._acceptance(chunk, attempt)
-            self.chunks.rows[i] = sum(table.rows for table in acceptance.figures.tables)
-            self.chunks.seconds[i] = now - acceptance.hold.since
-            orders += self._end(i, acceptance, State.COMPLETED, int(self.chunks.used[i]), COMPLETED, now)
-            orders.append(e.Send(acceptance.peer, m.Settled(chunk, attempt, accepted=True)))
-            self.run.guard_cause, self.run.guard_chunks = "", frozenset()
-            self.failures.pop(i, None)
+            orders += self._final(i, acceptance, now)
+        return orders
+
+    def _final(self, i: int, acceptance: Acceptance, now: float) -> Orders:
+        """The attempt's files have their final names. Its row is touched already."""
+        self.chunks.rows[i] = sum(table.rows for table in acceptance.figures.tables)
+        self.chunks.seconds[i] = now - acceptance.hold.since
+        orders = self._end(i, acceptance, State.COMPLETED, int(self.chunks.used[i]), COMPLETED, now)
+        settled = m.Settled(int(self.chunks.ids[i]), acceptance.hold.attempt, accepted=True)
+        orders.append(e.Send(acceptance.peer, settled))
+        self.run.guard_cause, self.run.guard_chunks = "", frozenset()
+        self.failures.pop(i, None)
         return orders
 
     def _accept_failed(self, event: e.AcceptFailed, now: float) -> Orders:
         _, acceptance = self._acceptance(event.chunk, event.attempt)
-        client = self.clients[acceptance.client]
+        return self._not_final(event.chunk, acceptance, Fault.DELIVER, event.text, now)
+
+    def _not_final(self, chunk: int, acceptance: Acceptance, fault: Fault, text: str, now: float) -> Orders:
+        """The attempt's files could not get their final names. Its row is touched already."""
+        client, hold = self.clients[acceptance.client], acceptance.hold
         self.touch_client(client)
-        orders = self._attempt_failed(
-            client, event.chunk, acceptance.hold, Fault.DELIVER, "deliver", event.text, now, acceptance=acceptance
-        )
-        return [*orders, e.Send(acceptance.peer, m.Settled(event.chunk, event.attempt, accepted=False))]
+        orders = self._attempt_failed(client, chunk, hold, fault, "deliver", text, now, acceptance=acceptance)
+        return [*orders, e.Send(acceptance.peer, m.Settled(chunk, hold.attempt, accepted=False))]
 
     def _acceptance(self, chunk: int, attempt: int) -> tuple[int, Acceptance]:
         i = self.chunks.index(chunk)
@@ -72,9 +81,13 @@ class Attempts(HandingOut):
         now: float,
         *,
         acceptance: Acceptance | None = None,
+        begun: bool = True,
     ) -> Orders:
+        """``begun``: something of it may be loaded in its transaction."""
         i = hold.index
         self.touch_row(i)
+        if self.options.grouped and begun:
+            self._doom(self.transactions[hold.transaction], text)
         index = int(self.chunks.client[i])
         failure = Failure(index, fault, fold(text))
         earlier = self.failures.get(i, ())
@@ -143,9 +156,12 @@ class Attempts(HandingOut):
             stage=outcome.stage,
             error=outcome.error,
             figures=acceptance.figures if to is State.COMPLETED else None,
+            folder=acceptance.folder if to is State.COMPLETED else "",
         )
-        client.transactions[hold.transaction] -= 1
-        return [e.Persist(ended), *self._close_transaction(client, hold.transaction, now)]
+        transaction = self.transactions[hold.transaction]
+        self.touch_transaction(transaction)
+        transaction.out -= 1
+        return [e.Persist(ended), *self._advance(transaction, now)]
 
     @staticmethod
     def _out_of_hand(client: Client, chunk: int, now: float) -> None:

@@ -10,6 +10,7 @@ from dgconsole.coordinator.chunks import Chunks, Row, State
 from dgconsole.coordinator.clients import Client, Hold
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.policy import Failure
+from dgconsole.coordinator.transactions import Transaction
 from dgconsole.coordinator.waiting import Waiting
 from dgconsole.snapshot import RunState
 from dgconsole.wire.messages import Figures
@@ -17,12 +18,28 @@ from dgconsole.wire.messages import Figures
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A completed attempt whose files the destination is making final; it no longer depends on its client."""
+    """A completed attempt whose files are being made final.
+
+    The destination does that, and it no longer depends on its client; or, with a ``folder`` of the client's host where
+    they stay, the client itself, asked at ``asked`` (clock seconds).
+    """
 
     hold: Hold
     client: str
     peer: int
     figures: Figures
+    folder: str = ""
+    asked: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A delivered attempt that waits for the commit of its transaction. ``at``: when it was (clock seconds)."""
+
+    hold: Hold
+    client: str
+    figures: Figures
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,8 @@ class Run:
     finished: bool = False
     held: tuple[e.Event, ...] = ()
     next_transaction: int = 1
+    refusals: int = 0
+    """Transactions in a row that the destination did not commit."""
     guard_cause: str = ""
     guard_chunks: frozenset[int] = frozenset()
     sealed: bool = False
@@ -91,6 +110,8 @@ class Books:
         self.failures = failures or {}
         self.limbo = limbo or {}
         self.accepting: dict[int, Acceptance] = {}
+        self.loaded: dict[int, Loaded] = {}
+        self.transactions: dict[int, Transaction] = {}
         self.waiting = Waiting(chunks)
         self.askers: dict[str, None] = {}
         self.peers: dict[int, str] = {}
@@ -102,7 +123,8 @@ class Books:
 
     def begin(self) -> None:
         """From here on everything can be taken back, until the next ``begin``."""
-        self._saved_rows: dict[int, tuple[Row, tuple[Any, Any, Any]]] = {}
+        self._saved_rows: dict[int, tuple[Row, tuple[Any, ...]]] = {}
+        self._saved_transactions: dict[int, Transaction | None] = {}
         self._saved_clients: dict[str, Client | None] = {}
         self._saved_run = copy(self.run)
         self._saved_run.pauses = dict(self.run.pauses)
@@ -114,7 +136,7 @@ class Books:
         self.waiting.position, names = self._saved_marks
         del self.names[names:]
         self._numbers = {key: number for number, key in enumerate(self.names)}
-        notes: tuple[dict[int, Any], ...] = (self.failures, self.limbo, self.accepting)
+        notes: tuple[dict[int, Any], ...] = (self.failures, self.limbo, self.accepting, self.loaded)
         for i, (row, saved) in self._saved_rows.items():
             chunks.restore(i, row)
             for kept, note in zip(notes, saved, strict=True):
@@ -129,6 +151,11 @@ class Books:
                 del self.clients[name]
             else:
                 self.clients[name] = client
+        for number, transaction in self._saved_transactions.items():
+            if transaction is None:
+                self.transactions.pop(number, None)
+            else:
+                self.transactions[number] = transaction
         self.run = self._saved_run
         self.peers = {client.peer: name for name, client in self.clients.items() if client.peer}
         self.askers = {name: None for name, client in self.clients.items() if client.wanted}
@@ -142,13 +169,26 @@ class Books:
         if i not in self._saved_rows:
             self._saved_rows[i] = (
                 self.chunks.row(i),
-                (self.failures.get(i), self.limbo.get(i), self.accepting.get(i)),
+                (self.failures.get(i), self.limbo.get(i), self.accepting.get(i), self.loaded.get(i)),
             )
 
     def touch_client(self, client: Client) -> None:
         """Before any change of ``client``."""
         if client.name not in self._saved_clients:
             self._saved_clients[client.name] = client.copy()
+
+    def add_transaction(self, transaction: Transaction) -> None:
+        self._saved_transactions.setdefault(transaction.number, None)
+        self.transactions[transaction.number] = transaction
+
+    def touch_transaction(self, transaction: Transaction) -> None:
+        """Before any change of it."""
+        if transaction.number not in self._saved_transactions:
+            self._saved_transactions[transaction.number] = transaction.copy()
+
+    def remove_transaction(self, transaction: Transaction) -> None:
+        self.touch_transaction(transaction)
+        del self.transactions[transaction.number]
 
     def enter(self, name: str, host: str, now: float) -> tuple[Client, list[e.Order]]:
         """A new record for this client, in place of an earlier one of that name that takes no more part."""
@@ -161,10 +201,7 @@ class Books:
         before = self.clients.get(name)
         if name not in self._saved_clients:
             self._saved_clients[name] = before.copy() if before else None
-        client = Client(name, host, number, heard=now)
-        if before is not None:
-            client.transactions = dict(before.transactions)
-        self.clients[name] = client
+        client = self.clients[name] = Client(name, host, number, heard=now)
         self.recount_clients()
         return client, orders
 
@@ -186,7 +223,7 @@ class Books:
     @property
     def state(self) -> RunState:
         """What the run as a whole is doing."""
-        busy = self.chunks.counts[State.ASSIGNED]
+        busy = self.chunks.counts[State.ASSIGNED] or self.chunks.counts[State.DELIVERED]
         if self.run.finished or (self.run.stopping and not busy):
             return RunState.ENDED
         if self.run.stopping:

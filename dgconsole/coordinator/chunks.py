@@ -17,7 +17,7 @@ class State(IntEnum):
     ASSIGNED = 1
     """One client has it, under one attempt number; its files may be on their way to the final names."""
     DELIVERED = 2
-    """Its files wait for the commit of a destination's transaction; no destination does that yet."""
+    """It is loaded, and waits for the commit of its transaction; only where the destination has transactions."""
     COMPLETED = 3
     """Its files have their final names. Nothing leaves this state."""
     LIMBO = 4
@@ -27,6 +27,9 @@ class State(IntEnum):
 TRANSITIONS: Final[dict[tuple[State, State], str]] = {
     (State.PENDING, State.ASSIGNED): "handed out",
     (State.ASSIGNED, State.COMPLETED): "files accepted",
+    (State.ASSIGNED, State.DELIVERED): "loaded in its transaction",
+    (State.DELIVERED, State.COMPLETED): "transaction committed",
+    (State.DELIVERED, State.PENDING): "transaction undone",
     (State.ASSIGNED, State.PENDING): "attempt ended otherwise",
     (State.ASSIGNED, State.LIMBO): "attempts used up, or hopeless",
     (State.LIMBO, State.PENDING): "a person retries it",
@@ -132,7 +135,7 @@ class Chunks:
             found.append(f"counts {counts}, {retrying} are not those of the arrays: {self.counts}, {self.retrying}")
         checks = {
             "fresh but not pending": self.fresh & (self.state != State.PENDING),
-            "assigned without a client": (self.state == State.ASSIGNED) & (self.client < 0),
+            "in work without a client": np.isin(self.state, (State.ASSIGNED, State.DELIVERED)) & (self.client < 0),
             "more attempts used than were begun": self.used > self.attempt,
             "rows though not completed": (self.rows != 0) & (self.state != State.COMPLETED),
         }

@@ -58,8 +58,8 @@ class Client:
     ``state`` is STARTING until its plan is found good, then IDLE (WORKING, SILENT and DRAINING are seen from
     the other fields), or one of OVER. ``draining``: told to stop; ``dismissed``: told that nothing is left.
     ``peer`` is its connection, 0 while there is none. ``wanted`` chunks were asked for and not yet handed out.
-    ``hand`` is by chunk id, in the order of handing out. ``transactions`` counts, for each that has not ended, the
-    chunks that have not; ``current`` is the one that takes more chunks (0 none) and ``room`` how many.
+    ``hand`` is by chunk id, in the order of handing out. ``current`` is the transaction that its next
+    chunks belong to (0 none). ``folder``: where its files stay on its host; empty: they do not.
     """
 
     name: str
@@ -72,9 +72,7 @@ class Client:
     dismissed: bool = False
     wanted: int = 0
     hand: dict[int, Hold] = field(default_factory=dict)
-    transactions: dict[int, int] = field(default_factory=dict)
     current: int = 0
-    room: int = 0
     heard: float = 0.0
     progress: int = -1
     progress_at: float = 0.0
@@ -86,10 +84,11 @@ class Client:
     exited: str = ""
     exited_at: float = 0.0
     reason: str = ""
+    folder: str = ""
     meter: Meter = field(default_factory=Meter)
 
     def copy(self) -> "Client":
-        return replace(self, hand=dict(self.hand), transactions=dict(self.transactions))
+        return replace(self, hand=dict(self.hand))
 
     @property
     def over(self) -> bool:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from dgconsole.coordinator import events as e
-from dgconsole.coordinator.attempts import Attempts
 from dgconsole.coordinator.books import Acceptance
 from dgconsole.coordinator.chunks import Chunks, State
 from dgconsole.coordinator.clients import Client
-from dgconsole.coordinator.handout import Orders
+from dgconsole.coordinator.delivering import Delivering
+from dgconsole.coordinator.grouping import Orders
+from dgconsole.coordinator.keeping import Keeping
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.validation import problems
 from dgconsole.snapshot import ClientState
@@ -23,7 +24,7 @@ from dgconsole.support.errors import BugError, Fault
 from dgconsole.wire import messages as m
 
 
-class Core(Attempts):
+class Core(Delivering, Keeping):
     """What follows from what; see ``Books`` for the parameters and for the state itself."""
 
     def __init__(self, chunks: Chunks, options: Options, **kept: Any) -> None:
@@ -40,6 +41,13 @@ class Core(Attempts):
             e.Accepted: self._accepted,
             e.AcceptFailed: self._accept_failed,
             e.DestinationTrouble: self._trouble,
+            e.TransactionBegun: self._begun,
+            e.TransactionRefused: self._not_begun,
+            e.Committed: self._committed,
+            e.CommitFailed: self._not_committed,
+            e.Aborted: self._aborted,
+            e.AbortFailed: self._not_aborted,
+            e.ClientsEnded: self._clients_ended,
             e.Tick: self._tick,
             e.PauseRun: self._pause,
             e.ResumeRun: self._resume,
@@ -52,6 +60,7 @@ class Core(Attempts):
             m.Progress: self._progress,
             m.Ping: self._ping,
             m.Completed: self._completed,
+            m.Kept: self._kept,
             m.Failed: self._failed,
             m.GiveUp: self._give_up,
             m.Bye: self._bye,
@@ -125,6 +134,7 @@ class Core(Attempts):
             return []
         self.touch_client(client)
         client.state = ClientState.IDLE
+        client.folder = event.folder
         client.heard = now
         self.recount_clients()
         return [e.Log(client.name, "info", f"{client.name} has joined")]
@@ -140,9 +150,7 @@ class Core(Attempts):
         if client is None:
             return []
         if client.over:
-            self.touch_client(client)
-            self._forget_peer(client)
-            return []
+            return self._forget_peer(client, now)
         if client.draining or client.dismissed:
             return self._leave(client, self._good_end(client), "", Fault.STOPPED, now)
         return self._leave(client, ClientState.LOST, client.exited or event.how, Fault.LOST, now)
@@ -153,20 +161,23 @@ class Core(Attempts):
 
     def _exited(self, event: e.Exited, now: float) -> Orders:
         client = self.clients.get(event.name)
+        orders = self._quiet(event.name, now)
         if client is None or client.over:
-            return []
+            return orders
         self.touch_client(client)
         client.exited, client.exited_at = event.how or "its process ended", now
-        if client.peer:
-            return []  # what it said last may still be on its way; the end of the connection, or the lease, follows
+        if client.peer:  # what it said last may still be on its way; the end of the connection, or the lease, follows
+            return orders
         state = ClientState.STOPPED if client.draining else ClientState.LOST
-        return self._leave(client, state, client.exited, Fault.STOPPED, now)
+        return [*orders, *self._leave(client, state, client.exited, Fault.STOPPED, now)]
 
     def _leave(self, client: Client, state: ClientState, reason: str, fault: Fault, now: float) -> Orders:
         """The client takes no more part; what it has in hand goes back, the chunk in work with ``fault`` as blame."""
         self.touch_client(client)
         in_work = client.in_work
         orders: Orders = []
+        for number in {hold.transaction for hold in client.hand.values()} if self.options.grouped else ():
+            self._still_loading(client, number, now)
         for chunk, hold in list(client.hand.items()):
             why = fault if chunk == in_work else Fault.STOPPED
             orders += self._attempt_failed(client, chunk, hold, why, client.stage, f"{client.name}: {reason}", now)
@@ -177,14 +188,17 @@ class Core(Attempts):
         if state is not ClientState.GAVE_UP:  # that one still says Bye
             if client.peer:
                 orders.append(e.Drop(client.peer, reason=reason))
-            self._forget_peer(client)
+            orders += self._forget_peer(client, now)
         level = "info" if state in (ClientState.STOPPED, ClientState.DONE) else "warning"
         words = f"{client.name} {state.value}" + (f": {reason}" if reason else "")
         return [*orders, e.Log(client.name, level, words)]
 
-    def _forget_peer(self, client: Client) -> None:
+    def _forget_peer(self, client: Client, now: float) -> Orders:
+        self.touch_client(client)
+        orders = self._unanswered(client, now)
         self.peers.pop(client.peer, None)
         client.peer = 0
+        return orders
 
     # ---- what clients say
 
@@ -194,7 +208,7 @@ class Core(Attempts):
             return []
         self.touch_client(client)
         client.heard = now
-        if client.over and not isinstance(event.message, m.Ping | m.Bye):
+        if client.over and not isinstance(event.message, m.Ping | m.Kept | m.Bye):
             return []
         return self._speech[type(event.message)](client, event.message, now)
 
@@ -231,12 +245,16 @@ class Core(Attempts):
                 *self._late(client, chunk, attempt),
                 e.Send(client.peer, m.Settled(chunk, attempt, accepted=False)),
             ]
-        self.touch_row(hold.index)
-        self._out_of_hand(client, chunk, now)
         tables = message.figures.tables
         rows = sum(table.rows + table.overlap_rows for table in tables)
         client.written(now, rows, sum(table.bytes for table in tables))
         client.rows = client.bytes = 0
+        if self.options.grouped:
+            return self._loaded(client, hold, message, now)
+        self.touch_row(hold.index)
+        self._out_of_hand(client, chunk, now)
+        if client.folder:
+            return self._order_to_keep(client, message, hold, now)
         self.accepting[hold.index] = Acceptance(hold, client.name, client.peer, message.figures)
         return [e.Accept(chunk, attempt, message.figures)]
 
@@ -249,7 +267,10 @@ class Core(Attempts):
             orders += self._late(client, chunk, attempt)
         else:
             text = message.text or message.fault.value
-            orders += self._attempt_failed(client, chunk, hold, message.fault, message.stage, text, now)
+            begun = message.fault is not Fault.STOPPED or message.stage != ""
+            if self.options.grouped and message.fault is Fault.STOPPED and begun:
+                self._still_loading(client, hold.transaction, now)
+            orders += self._attempt_failed(client, chunk, hold, message.fault, message.stage, text, now, begun=begun)
             client.rows = client.bytes = 0
             if message.details:
                 orders.append(e.Log(client.name, "debug", f"chunk {chunk}, attempt {attempt}: {message.details}"))
@@ -280,8 +301,7 @@ class Core(Attempts):
     def _bye(self, client: Client, message: m.Bye, now: float) -> Orders:  # noqa: ARG002
         if client.over:
             peer = client.peer
-            self._forget_peer(client)
-            return [e.Drop(peer)]
+            return [*self._forget_peer(client, now), e.Drop(peer)]
         if client.draining or client.dismissed:
             return self._leave(client, self._good_end(client), "", Fault.STOPPED, now)
         return self._leave(client, ClientState.LOST, "ended by a signal, or with its host agent", Fault.STOPPED, now)
@@ -298,17 +318,22 @@ class Core(Attempts):
                 orders += self._cut(client, f"no word for {now - client.heard:.0f} s", Fault.LOST, now)
             elif client.exited and now - client.exited_at > options.heartbeat:
                 orders += self._cut(client, client.exited, Fault.LOST, now)
-            elif client.hand and now - client.progress_at > options.stall_timeout:
+            elif (client.hand and now - client.progress_at > options.stall_timeout) or (
+                self._longest_asked(client, now) > options.stall_timeout
+            ):
                 orders += self._cut(client, f"no progress for {options.stall_timeout:.0f} s", Fault.STALL, now)
+        for transaction in [each for each in self.transactions.values() if each.quiet_at]:
+            orders += self._advance(transaction, now)
         return orders
+
+    def _clients_ended(self, event: e.ClientsEnded, now: float) -> Orders:  # noqa: ARG002
+        return self._quiet(None, now)
 
     def _cut(self, client: Client, reason: str, fault: Fault, now: float) -> Orders:
         """End a client that no longer does its work, however it is called."""
         peer = client.peer
         if client.over:
-            self.touch_client(client)
-            self._forget_peer(client)
-            return [e.Drop(peer, client.name, reason)]
+            return [*self._forget_peer(client, now), e.Drop(peer, client.name, reason)]
         orders = [] if client.state is ClientState.STARTING else [e.Send(peer, m.Stop(now=True))]
         return [
             *orders,
@@ -327,7 +352,7 @@ class Core(Attempts):
         run.pauses.clear()
         run.guard_cause, run.guard_chunks = "", frozenset()
         held, run.held = run.held, ()
-        return [order for past in held for order in self.handle(past, now)]
+        return [*self._try_again(), *(order for past in held for order in self.handle(past, now))]
 
     def _retry(self, event: e.RetryChunks, now: float) -> Orders:
         if event.chunks is None:
@@ -350,12 +375,12 @@ class Core(Attempts):
             orders.append(e.Persist(e.Requeued(int(self.chunks.ids[i]))))
         return orders
 
-    def _stop(self, event: e.StopRun, now: float) -> Orders:  # noqa: ARG002
+    def _stop(self, event: e.StopRun, now: float) -> Orders:
         self.run.stopping = True
         orders: Orders = []
         for client in self.clients.values():
             if client.peer and not client.over:
-                orders += self._drain(client, now=event.now)
+                orders += self._drain(client, now, at_once=event.now)
         return orders
 
     def _stop_one(self, event: e.StopOne, now: float) -> Orders:
@@ -363,16 +388,16 @@ class Core(Attempts):
         if client is None or client.over:
             return []
         if client.peer:
-            return self._drain(client, now=event.now)
+            return self._drain(client, now, at_once=event.now)
         return self._leave(client, ClientState.STOPPED, "", Fault.STOPPED, now)
 
-    def _drain(self, client: Client, *, now: bool) -> Orders:
+    def _drain(self, client: Client, now: float, *, at_once: bool) -> Orders:
         self.touch_client(client)
         client.draining = True
         client.wanted = 0
         self.recount_clients()
         self.askers.pop(client.name, None)
-        return [e.Send(client.peer, m.Stop(now))]
+        return [*self._seal(client, now), e.Send(client.peer, m.Stop(at_once))]
 
     def validate(self) -> None:
         """BugError with all that is wrong, where the state contradicts itself. For tests, and after a load."""

@@ -29,9 +29,10 @@ class Joined(Event, frozen=True):
 
 
 class Readied(Event, frozen=True):
-    """The client's plan and tables of the sky are ours."""
+    """The client's plan and tables of the sky are ours. ``folder``: where its files stay on its host, if they do."""
 
     peer: int
+    folder: str = ""
 
 
 class TurnedAway(Event, frozen=True):
@@ -92,6 +93,51 @@ class DestinationTrouble(Event, frozen=True):
     text: str
 
 
+class TransactionBegun(Event, frozen=True):
+    """The destination has opened this transaction; ``transaction`` is its own number for it."""
+
+    number: int
+    transaction: int
+
+
+class TransactionRefused(Event, frozen=True):
+    """The destination opens no transaction now."""
+
+    number: int
+    text: str
+
+
+class Committed(Event, frozen=True):
+    """The destination has what was loaded in this transaction for good."""
+
+    number: int
+
+
+class CommitFailed(Event, frozen=True):
+    """The destination has not committed this transaction, or cannot say so."""
+
+    number: int
+    text: str
+
+
+class Aborted(Event, frozen=True):
+    """Nothing is left of what was loaded in this transaction; ``committed``: all of it is, a commit came first."""
+
+    number: int
+    committed: bool = False
+
+
+class AbortFailed(Event, frozen=True):
+    """The destination could not undo this transaction."""
+
+    number: int
+    text: str
+
+
+class ClientsEnded(Event, frozen=True):
+    """No client's process is left: nobody loads anything any more."""
+
+
 class Tick(Event, frozen=True):
     """Time has passed: leases, stalls, retries that are due."""
 
@@ -146,11 +192,20 @@ class TransactionOpened(Step, frozen=True):
     at: float
 
 
+class TransactionNumbered(Step, frozen=True):
+    """The destination has opened the transaction, under a number of its own."""
+
+    transaction: int
+    destination: int
+
+
 class TransactionClosed(Step, frozen=True):
-    """All chunks of the transaction have ended."""
+    """All chunks of the transaction have ended; ``outcome``: what became of the destination's own, if it has any."""
 
     transaction: int
     at: float
+    outcome: str = ""
+    """committed, aborted or refused."""
 
 
 class Assigned(Step, frozen=True):
@@ -162,6 +217,17 @@ class Assigned(Step, frozen=True):
     client: int
     transaction: int
     at: float
+
+
+class Delivered(Step, frozen=True):
+    """assigned -> delivered: all is loaded, and waits for the commit of the attempt's transaction."""
+
+    chunk: int
+    attempt: int
+    client: int
+    started: float
+    at: float
+    figures: Figures
 
 
 class Ended(Step, frozen=True):
@@ -181,6 +247,12 @@ class Ended(Step, frozen=True):
     stage: str = ""
     error: str = ""
     figures: Figures | None = None
+    folder: str = ""
+    """Where the files stay on the client's host; empty: they are in the run directory."""
+
+
+class Released(Ended, frozen=True):
+    """delivered -> ``state``: the attempt's transaction was committed (completed) or undone (returned)."""
 
 
 class Requeued(Step, frozen=True):
@@ -231,6 +303,27 @@ class Accept(Order, frozen=True):
     chunk: int
     attempt: int
     figures: Figures
+
+
+class OpenTransaction(Order, frozen=True):
+    """Have the destination open a transaction; its answer is TransactionBegun or TransactionRefused."""
+
+    number: int
+    client: str
+
+
+class CommitTransaction(Order, frozen=True):
+    """Have the destination commit; its answer is Committed or CommitFailed. ``transaction`` is its own number."""
+
+    number: int
+    transaction: int
+
+
+class AbortTransaction(Order, frozen=True):
+    """Have the destination undo all that was loaded; its answer is Aborted or AbortFailed."""
+
+    number: int
+    transaction: int
 
 
 class Finished(Order, frozen=True):

@@ -1,16 +1,15 @@
 """Handing out: who gets which chunks, in which transaction, and when nothing is left."""
 
 from dgconsole.coordinator import events as e
-from dgconsole.coordinator.books import Books
 from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.clients import Client, Hold
+from dgconsole.coordinator.grouping import Grouping, Orders
 from dgconsole.coordinator.policy import share
+from dgconsole.coordinator.transactions import Stage
 from dgconsole.wire import messages as m
 
-Orders = list[e.Order]
 
-
-class HandingOut(Books):
+class HandingOut(Grouping):
     """The part of the core that gives chunks to clients.
 
     ``asked`` is the client whose request is being handled: where nothing can be given it is told to wait.
@@ -32,13 +31,20 @@ class HandingOut(Books):
         return orders
 
     def _serve(self, client: Client, now: float) -> Orders:
-        chunks = self.chunks
+        chunks, filling = self.chunks, self._filling(client)
+        limit = self.options.chunks_per_request
+        if self.options.grouped:
+            if filling is None:
+                return self._open_transaction(client, now) if self._worth_a_transaction() else []
+            if filling.stage is Stage.OPENING:
+                return []
+            limit = min(limit, filling.room)
         taking_part, ready = self.census()
         count = share(
             left=chunks.counts[State.PENDING],
             clients=taking_part,
             asked=client.wanted,
-            limit=self.options.chunks_per_request,
+            limit=limit,
         )
         indices = self.waiting.take(count, now, client.index, others=ready > 1)
         if not indices:
@@ -52,48 +58,34 @@ class HandingOut(Books):
         client.wanted = 0
         del self.askers[client.name]
         chosen = tuple((int(chunks.ids[i]), int(chunks.attempt[i])) for i in indices)
-        return [*orders, e.Send(client.peer, m.Assign(chosen))]
+        return [*orders, e.Send(client.peer, m.Assign(chosen, filling.destination if filling else 0))]
+
+    def _worth_a_transaction(self) -> bool:
+        """Whether there are more chunks than transactions that are being opened for them."""
+        opening = sum(each.stage is Stage.OPENING for each in self.transactions.values())
+        return self.chunks.counts[State.PENDING] > opening
 
     def _assign(self, client: Client, i: int, now: float) -> Orders:
         chunks, orders = self.chunks, Orders()
         self.touch_row(i)
         if not client.current:
-            client.current, client.room = self.run.next_transaction, self.options.transaction_size
-            client.transactions[client.current] = 0
-            self.run.next_transaction += 1
-            opened = e.TransactionOpened(client.current, client.index, now + self.offset)
-            orders.append(e.Persist(opened))
+            orders += self._open_transaction(client, now)
+        transaction = self.transactions[client.current]
+        self.touch_transaction(transaction)
         chunk, attempt, used = int(chunks.ids[i]), int(chunks.attempt[i]) + 1, int(chunks.used[i]) + 1
         chunks.move(i, State.ASSIGNED, used)
         chunks.attempt[i], chunks.client[i], chunks.fresh[i], chunks.retry_at[i] = attempt, client.index, False, 0.0
         self.chunk_revision = self.revision
         client.hand[chunk] = Hold(i, attempt, client.current, now)
-        client.transactions[client.current] += 1
         step = e.Assigned(chunk, attempt, used, client.index, client.current, now + self.offset)
         orders.append(e.Persist(step))
-        client.room -= 1
-        if not client.room:
-            client.current = 0
+        transaction.out += 1
+        transaction.room -= 1
+        if not transaction.room:
+            self._close_to_chunks(transaction)
         return orders
 
-    # ---- transactions
-
-    def _seal(self, client: Client, now: float) -> Orders:
-        """The client's transaction takes no more chunks."""
-        if not client.current:
-            return []
-        self.touch_client(client)
-        current, client.current = client.current, 0
-        return self._close_transaction(client, current, now)
-
-    def _seal_all(self, now: float) -> Orders:
-        return [order for client in self.clients.values() for order in self._seal(client, now)]
-
-    def _close_transaction(self, client: Client, number: int, now: float) -> Orders:
-        if number == client.current or client.transactions[number]:
-            return []
-        del client.transactions[number]
-        return [e.Persist(e.TransactionClosed(number, now + self.offset))]
+    # ---- the end
 
     def _settle_run(self, now: float) -> Orders:
         """Notice that nothing is left to hand out, or nothing at all, or that there is again."""
@@ -104,6 +96,7 @@ class HandingOut(Books):
             orders += self._seal_all(now)
         run.sealed = nothing_pending
         finished = nothing_pending and not (counts[State.ASSIGNED] or counts[State.DELIVERED])
+        finished = finished and not (self.options.grouped and self.transactions)
         if finished != run.finished:
             run.finished = finished
             orders.append(e.Finished(finished))

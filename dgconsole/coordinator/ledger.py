@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -16,14 +16,16 @@ from dgconsole.coordinator import events as e
 from dgconsole.coordinator.books import LimboNote
 from dgconsole.coordinator.chunks import Chunks, State
 from dgconsole.coordinator.policy import Failure, fold
+from dgconsole.ingest.destination import TransactionEnd
 from dgconsole.support.errors import BugError, Fault, InputError, Problem
 from dgconsole.wire.messages import Figures
 
-VERSION = 1
+VERSION = 2
 """``user_version`` of the file; another one is not read."""
 
 _APPLICATION = 0x64676C67
 _ENDED_BY_CRASH = "the console ended while this was in work"
+_UNDONE_BY_CRASH = "its transaction was undone, as the console ended"
 
 _INSERT = {
     e.ClientAdded: "INSERT INTO clients (client, name, host) VALUES (?, ?, ?)",
@@ -32,15 +34,23 @@ _INSERT = {
 }
 _CLOSE_ATTEMPT = """
     UPDATE attempts SET started = ?, ended = ?, outcome = ?, fault = ?, stage = ?, error = ?,
+    rows = ?, overlap_rows = ?, bytes = ?, figures = ?, folder = ?
+    WHERE chunk = ? AND attempt = ? AND client = ? AND ended IS NULL"""
+_DELIVER = """
+    UPDATE attempts SET started = ?, ended = ?, outcome = 'delivered',
     rows = ?, overlap_rows = ?, bytes = ?, figures = ?
     WHERE chunk = ? AND attempt = ? AND client = ? AND ended IS NULL"""
-_CLOSE_TRANSACTION = "UPDATE transactions SET ended = ? WHERE id = ? AND ended IS NULL"
+_RELEASE = _CLOSE_ATTEMPT.replace("ended IS NULL", "outcome = 'delivered'")
+_CLOSE_TRANSACTION = "UPDATE transactions SET ended = ?, outcome = nullif(?, '') WHERE id = ? AND ended IS NULL"
+_NUMBER_TRANSACTION = "UPDATE transactions SET destination = ? WHERE id = ? AND ended IS NULL"
 _ASSIGN = """
     UPDATE chunks SET state = 1, attempt = ?, used = ?, client = ?, retry_at = NULL
     WHERE chunk = ? AND state = 0 AND attempt = ? - 1"""
 _END = """
     UPDATE chunks SET state = ?, used = ?, retry_at = ?
     WHERE chunk = ? AND state = 1 AND attempt = ? AND client = ?"""
+_LOAD = "UPDATE chunks SET state = 2 WHERE chunk = ? AND state = 1 AND attempt = ? AND client = ?"
+_UNLOAD = _END.replace("state = 1", "state = 2")
 _REQUEUE = "UPDATE chunks SET state = 0, used = 0, retry_at = NULL WHERE chunk = ? AND state = 4"
 
 _CHUNK_ROW = [
@@ -50,7 +60,17 @@ _CHUNK_ROW = [
     ("used", np.uint8),
     ("client", np.int32),
 ]
-_CREATION_ORDER = (e.ClientAdded, e.TransactionOpened, e.Requeued, e.Ended, e.Assigned, e.TransactionClosed)
+_CREATION_ORDER = (
+    e.ClientAdded,
+    e.TransactionOpened,
+    e.TransactionNumbered,
+    e.Requeued,
+    e.Ended,
+    e.Released,
+    e.Assigned,
+    e.Delivered,
+    e.TransactionClosed,
+)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -129,7 +149,8 @@ class _Stored:
         decode = msgspec.json.Decoder(Figures).decode
         query = """
             SELECT chunk, attempt, client, iif(outcome = 'completed', 3, 0), 0,
-            started, ended, outcome, fault, figures FROM attempts WHERE ended IS NOT NULL AND error <> ?"""
+            started, ended, outcome, fault, figures FROM attempts
+            WHERE ended IS NOT NULL AND outcome <> 'delivered' AND error <> ?"""
         for *values, started, at, outcome, fault, figures in self._connection.execute(query, (_ENDED_BY_CRASH,)):
             chunk, attempt, client, state, used = values
             told = decode(figures) if figures else None
@@ -166,10 +187,14 @@ class Ledger(_Stored):
 
     # ---- the start of a session
 
-    def start(self, ids: NDArray[np.int32], now: float) -> Kept:
+    def start(
+        self, ids: NDArray[np.int32], now: float, transactions: Mapping[int, TransactionEnd] | None = None
+    ) -> Kept:
         """Check the file, add targets, close what a crash left open, and give all that is kept.
 
-        Attempts that were open end as lost; their chunks are pending and have used up no attempt.
+        Attempts that were open end as lost; their chunks are pending and have used up no attempt. What was
+        delivered is completed where its transaction was committed, as ``transactions`` says of those that the
+        destination knows; else it goes back in the same way.
         """
         connection = self._connection
         try:
@@ -178,17 +203,81 @@ class Ledger(_Stored):
                 raise _damaged(self.path, verdict)
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany("INSERT OR IGNORE INTO chunks (chunk) VALUES (?)", ((i,) for i in ids.tolist()))
+            for number, end in (transactions or {}).items():
+                if end is TransactionEnd.COMMITTED:
+                    self._commit_transaction(number, now)
+            connection.execute(
+                "UPDATE attempts SET outcome = 'returned', fault = 'stopped', stage = 'deliver', error = ?, "
+                "rows = 0, overlap_rows = 0, bytes = 0, figures = '' WHERE outcome = 'delivered'",
+                (_UNDONE_BY_CRASH,),
+            )
             connection.execute(
                 "UPDATE attempts SET ended = ?, outcome = 'lost', fault = 'lost', error = ? WHERE ended IS NULL",
                 (now, _ENDED_BY_CRASH),
             )
             connection.execute("UPDATE chunks SET state = 0, used = used - 1 WHERE state IN (1, 2)")
             connection.execute("UPDATE chunks SET retry_at = NULL WHERE retry_at IS NOT NULL")
-            connection.execute("UPDATE transactions SET ended = ? WHERE ended IS NULL", (now,))
+            connection.execute(
+                "UPDATE transactions SET ended = ?, outcome = iif(destination IS NULL, NULL, 'aborted') "
+                "WHERE ended IS NULL",
+                (now,),
+            )
             connection.execute("COMMIT")
             return self.kept()
+        except InputError:
+            self._give_up()
+            raise
         except sqlite3.Error as error:
             raise _damaged(self.path, error) from error
+
+    def _commit_transaction(self, number: int, now: float) -> None:
+        """The destination has committed it, and this file may not know."""
+        query = self._connection.execute
+        if query("SELECT 1 FROM transactions WHERE id = ? AND ended IS NULL", (number,)).fetchone() is None:
+            return
+        unfinished = "SELECT chunk FROM attempts WHERE transaction_id = ? AND ended IS NULL ORDER BY chunk LIMIT 1"
+        if row := query(unfinished, (number,)).fetchone():
+            what = (
+                f"the destination has transaction {number} committed, and chunk {row[0]} of it was not whole: "
+                "some of its rows may be there; start again with another database and --run-dir"
+            )
+            raise InputError(Problem(what, file=str(self.path)))
+        query(
+            "UPDATE chunks SET state = 3 WHERE state = 2 AND chunk IN "
+            "(SELECT chunk FROM attempts WHERE transaction_id = ? AND outcome = 'delivered')",
+            (number,),
+        )
+        query(
+            "UPDATE attempts SET outcome = 'completed' WHERE transaction_id = ? AND outcome = 'delivered'", (number,)
+        )
+        query("UPDATE transactions SET ended = ?, outcome = 'committed' WHERE id = ?", (now, number))
+
+    def whole(self, ids: NDArray[np.int32]) -> bool:
+        """Whether all targets, with ``ids`` among them, are complete."""
+        try:
+            query = self._connection.execute
+            if query("SELECT 1 FROM chunks WHERE state <> 3 LIMIT 1").fetchone():
+                return False
+            known = query("SELECT count(*) FROM chunks").fetchone()[0]
+            have = np.fromiter((row[0] for row in query("SELECT chunk FROM chunks")), np.int32, known)
+            return bool(np.isin(ids, have).all())
+        except sqlite3.Error as error:
+            raise _damaged(self.path, error) from error
+
+    # ---- notes
+
+    def note(self, name: str) -> str | None:
+        """The note of that name, if there is one."""
+        row = self._connection.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def write_note(self, name: str, text: str) -> str:
+        """Keep it, on disk when this returns ""; otherwise why not."""
+        try:
+            self._connection.execute("INSERT OR REPLACE INTO notes (name, text) VALUES (?, ?)", (name, text))
+        except sqlite3.Error as error:
+            return str(error)
+        return ""
 
     # ---- while it runs
 
@@ -236,10 +325,18 @@ class Ledger(_Stored):
             elif kind is e.Ended:
                 self._all(_CLOSE_ATTEMPT, [_ended_row(s) for s in steps])
                 self._all(_END, [(s.state, s.used, s.retry_at, s.chunk, s.attempt, s.client) for s in steps])
+            elif kind is e.Released:
+                self._all(_RELEASE, [_ended_row(s) for s in steps])
+                self._all(_UNLOAD, [(s.state, s.used, s.retry_at, s.chunk, s.attempt, s.client) for s in steps])
+            elif kind is e.Delivered:
+                self._all(_DELIVER, [_delivered_row(s) for s in steps])
+                self._all(_LOAD, [(s.chunk, s.attempt, s.client) for s in steps])
+            elif kind is e.TransactionNumbered:
+                self._all(_NUMBER_TRANSACTION, [(s.destination, s.transaction) for s in steps])
             elif kind is e.Requeued:
                 self._all(_REQUEUE, [(s.chunk,) for s in steps])
             elif kind is e.TransactionClosed:
-                self._all(_CLOSE_TRANSACTION, [(s.at, s.transaction) for s in steps])
+                self._all(_CLOSE_TRANSACTION, [(s.at, s.outcome, s.transaction) for s in steps])
 
     def _all(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         """Every one of ``rows`` must change exactly one row of the table."""
@@ -277,7 +374,7 @@ def _groups(steps: Iterable[e.Step]) -> Iterator[dict[type[e.Step], list[Any]]]:
     touched: set[tuple[bool, int]] = set()
     for step in steps:
         keys: tuple[tuple[bool, int], ...] = ()
-        if isinstance(step, e.Assigned | e.Ended | e.Requeued):
+        if isinstance(step, e.Assigned | e.Delivered | e.Ended | e.Requeued):
             keys = ((True, step.chunk),)
         elif isinstance(step, e.TransactionClosed):
             keys = ((False, step.transaction),)
@@ -295,10 +392,16 @@ def _assigned_row(step: e.Assigned) -> tuple[Any, ...]:
 
 
 def _ended_row(step: e.Ended) -> tuple[Any, ...]:
-    rows, overlap_rows, size = sums(step.figures)
-    figures = msgspec.json.encode(step.figures).decode() if step.figures else ""
     told = (step.started, step.at, step.outcome, step.fault, step.stage, step.error)
-    return (*told, rows, overlap_rows, size, figures, step.chunk, step.attempt, step.client)
+    return (*told, *_columns(step.figures), step.folder, step.chunk, step.attempt, step.client)
+
+
+def _delivered_row(step: e.Delivered) -> tuple[Any, ...]:
+    return (step.started, step.at, *_columns(step.figures), step.chunk, step.attempt, step.client)
+
+
+def _columns(figures: Figures | None) -> tuple[int, int, int, str]:
+    return (*sums(figures), msgspec.json.encode(figures).decode() if figures else "")
 
 
 def sums(figures: Figures | None) -> tuple[int, int, int]:

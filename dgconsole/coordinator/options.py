@@ -14,7 +14,9 @@ class Options(Struct, frozen=True, kw_only=True):
     chunks_per_request: int = 16
     """The most that one request gets."""
     transaction_size: int = 10
-    """So many chunks, handed to one client, belong together in the ledger."""
+    """So many chunks, handed to one client, belong together."""
+    grouped: bool = False
+    """The destination has transactions: chunks are handed out in open ones only, and are complete when it commits."""
     heartbeat: float = 5.0
     lease: float = 30.0
     """Without a word for so long a client is gone."""
@@ -26,6 +28,8 @@ class Options(Struct, frozen=True, kw_only=True):
     retry_wait_limit: float = 60.0
     end_when_finished: bool = False
     """Tell idle clients NoMore when nothing is pending or assigned; else they wait for what a person may retry."""
+    keep_in: str = ""
+    """Folder on their hosts where files of clients that do not see the run directory stay; empty: they send them."""
     tick: float = 0.25
     gather: float = 0.002
     """How long events gather for one commit."""

@@ -19,15 +19,21 @@ CREATE TABLE chunks (
     retry_at REAL
 ) STRICT;
 
+-- Chunks of one client that belong together. destination, outcome: only where the destination has transactions of
+-- its own: its number of this one, and what became of it there.
 CREATE TABLE transactions (
     id      INTEGER PRIMARY KEY,
     client  INTEGER NOT NULL REFERENCES clients,
     started REAL NOT NULL,
-    ended   REAL
+    ended   REAL,
+    destination INTEGER,
+    outcome TEXT CHECK (outcome IN ('committed', 'aborted', 'refused'))
 ) STRICT;
 
 -- started: when the chunk was handed out, and once ended: when its client came to it.
--- outcome: completed, failed, lost (nobody is to blame) or returned (given back; uses up no attempt).
+-- outcome: completed, failed, lost (nobody is to blame), returned (given back; uses up no attempt) or
+-- delivered (done, and waits for the commit of its transaction).
+-- folder: where the files of a completed attempt stay on the client's host; empty: they are in the run directory.
 -- figures: JSON [[[table, rows, overlap rows, bytes, {stage: seconds}], ...], {stage: seconds}]
 CREATE TABLE attempts (
     chunk        INTEGER NOT NULL REFERENCES chunks,
@@ -36,7 +42,7 @@ CREATE TABLE attempts (
     transaction_id INTEGER NOT NULL REFERENCES transactions,
     started      REAL NOT NULL,
     ended        REAL,
-    outcome      TEXT CHECK (outcome IN ('completed', 'failed', 'lost', 'returned')),
+    outcome      TEXT CHECK (outcome IN ('completed', 'failed', 'lost', 'returned', 'delivered')),
     fault        TEXT NOT NULL DEFAULT '',
     stage        TEXT NOT NULL DEFAULT '',
     error        TEXT NOT NULL DEFAULT '',
@@ -44,13 +50,20 @@ CREATE TABLE attempts (
     overlap_rows INTEGER NOT NULL DEFAULT 0,
     bytes        INTEGER NOT NULL DEFAULT 0,
     figures      TEXT NOT NULL DEFAULT '',
+    folder       TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (chunk, attempt),
     CHECK ((ended IS NULL) = (outcome IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 -- A chunk is never two clients' at once.
-CREATE UNIQUE INDEX one_open_attempt ON attempts (chunk) WHERE ended IS NULL;
+CREATE UNIQUE INDEX one_open_attempt ON attempts (chunk) WHERE ended IS NULL OR outcome = 'delivered';
 
 CREATE INDEX open_transactions ON transactions (id) WHERE ended IS NULL;
+
+-- What else must not be forgotten, by name.
+CREATE TABLE notes (
+    name TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+) STRICT;
 
 CREATE INDEX limbo ON chunks (chunk) WHERE state = 4;

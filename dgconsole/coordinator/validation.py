@@ -1,9 +1,11 @@
 """Every invariant of the core in one place; tests ask after each step."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dgconsole.coordinator.chunks import State
+from dgconsole.coordinator.transactions import Stage, Transaction
 
 if TYPE_CHECKING:
     from dgconsole.coordinator.books import Books
@@ -16,6 +18,7 @@ def problems(core: "Books") -> list[str]:
         *core.waiting.problems(),
         *_holders(core),
         *_transactions(core),
+        *_delivered(core),
         *_rest(core),
     ]
 
@@ -42,20 +45,54 @@ def _holders(core: "Books") -> list[str]:
 
 
 def _transactions(core: "Books") -> list[str]:
+    """Each chunk in work belongs to one transaction, which is as far as they are."""
     found = []
-    open_chunks: Counter[int] = Counter()
+    out = Counter(hold.transaction for client in core.clients.values() for hold in client.hand.values())
+    out.update(acceptance.hold.transaction for acceptance in core.accepting.values())
+    for number, transaction in core.transactions.items():
+        if out.pop(number, 0) != transaction.out:
+            found.append(f"transaction {number} does not have {transaction.out} chunks out")
+        filled = [client.name for client in core.clients.values() if client.current == number]
+        if filled != [] if transaction.sealed else filled != [transaction.client]:
+            found.append(f"transaction {number} of {transaction.client} is filled by {filled}: {transaction}")
+        found += [f"transaction {number}: {wrong}" for wrong in _contradictions(core, transaction)]
+    found += [f"transaction {number} has chunks out but is not there" for number in out]
     for client in core.clients.values():
-        open_chunks.update(hold.transaction for hold in client.hand.values())
-        if client.current and client.current not in client.transactions:
-            found.append(f"{client.name} fills transaction {client.current}, which is not open")
-    open_chunks.update(acceptance.hold.transaction for acceptance in core.accepting.values())
-    for client in core.clients.values():
-        for number, count in client.transactions.items():
-            if open_chunks.pop(number, 0) != count:
-                found.append(f"transaction {number} of {client.name} does not have {count} open chunks")
-            if not count and number != client.current:
-                found.append(f"transaction {number} of {client.name} should have ended")
-    found += [f"transaction {number} has open chunks but is not open" for number in open_chunks]
+        if client.current and client.current not in core.transactions:
+            found.append(f"{client.name} fills transaction {client.current}, which is not there")
+    return found
+
+
+def _contradictions(core: "Books", transaction: Transaction) -> Iterator[str]:
+    stage, whole = transaction.stage, transaction.sealed and not transaction.out
+    if not core.options.grouped:
+        if whole or stage is not Stage.OPEN or transaction.delivered or transaction.doomed:
+            yield f"should have ended, or is of a kind that is not there: {transaction}"
+        return
+    if stage is Stage.OPENING and (transaction.out or transaction.delivered or transaction.destination):
+        yield f"is used before it is open: {transaction}"
+    if stage in (Stage.COMMITTING, Stage.ABORTING, Stage.STUCK) and not whole:
+        yield f"ends with chunks out: {transaction}"
+    if stage is Stage.COMMITTING and (transaction.doomed or not transaction.delivered):
+        yield f"must not be committed: {transaction}"
+    if stage is Stage.OPEN and whole and not transaction.quiet_at:
+        yield f"should end: {transaction}"
+    if transaction.doomed and not transaction.sealed:
+        yield f"takes more chunks though it is doomed: {transaction}"
+
+
+def _delivered(core: "Books") -> list[str]:
+    """Each delivered chunk waits for the end of exactly one transaction."""
+    chunks, found = core.chunks, []
+    waiting = Counter(i for transaction in core.transactions.values() for i in transaction.delivered)
+    if waiting.keys() != core.loaded.keys() or chunks.counts[State.DELIVERED] != len(core.loaded):
+        found.append(f"{chunks.counts[State.DELIVERED]} are delivered, {core.loaded.keys() ^ waiting.keys()} astray")
+    for i, loaded in core.loaded.items():
+        transaction = core.transactions.get(loaded.hold.transaction)
+        if waiting[i] != 1 or transaction is None or i not in transaction.delivered:
+            found.append(f"chunk {chunks.ids[i]} waits for {waiting[i]} transactions, not for {loaded.hold}")
+        if chunks.state[i] != State.DELIVERED or chunks.attempt[i] != loaded.hold.attempt:
+            found.append(f"chunk {chunks.ids[i]}: what is loaded and arrays disagree: {loaded.hold}")
     return found
 
 
@@ -74,7 +111,7 @@ def _rest(core: "Books") -> list[str]:
             found.append(f"{client.name} and its connection {client.peer} disagree")
         if (client.name in core.askers) != (client.wanted > 0):
             found.append(f"{client.name} wants {client.wanted} chunks; who waits: {list(core.askers)}")
-    pending, assigned = chunks.counts[State.PENDING], chunks.counts[State.ASSIGNED]
-    if core.run.finished and (pending or assigned):
-        found.append(f"finished with {pending} pending and {assigned} assigned")
+    unfinished = chunks.counts[State.PENDING : State.COMPLETED]
+    if core.run.finished and (any(unfinished) or (core.options.grouped and core.transactions)):
+        found.append(f"finished with {unfinished} pending, assigned, delivered and {core.transactions}")
     return found

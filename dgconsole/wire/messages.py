@@ -157,7 +157,10 @@ class Kept(Message, frozen=True, tag="kept"):
 
 
 class Failed(Message, frozen=True, tag="failed"):
-    """The attempt failed; ``text`` is one line for people, ``details`` may be a traceback for the log."""
+    """The attempt failed; ``text`` is one line for people, ``details`` may be a traceback for the log.
+
+    ``stage`` is "" where the chunk was not begun.
+    """
 
     chunk: ChunkId
     attempt: AttemptNumber
