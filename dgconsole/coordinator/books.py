@@ -20,8 +20,8 @@ from dgconsole.wire.messages import Figures
 class Acceptance:
     """A completed attempt whose files are being made final.
 
-    The destination does that, and it no longer depends on its client; or, with a ``folder`` of the client's host where
-    they stay, the client itself, asked at ``asked`` (clock seconds).
+    The destination does that, and it no longer depends on its client; or, with a ``folder`` of the client's host
+    where they stay, the client itself, asked at ``asked`` (clock seconds).
     """
 
     hold: Hold

@@ -52,11 +52,15 @@ class Owner(Protocol):
 
 
 class Peer(asyncio.Protocol):
-    """One connection, number ``number``. ``name`` is its client once the server knows it."""
+    """One connection, number ``number``. ``name`` is its client once the server knows it.
+
+    ``keeps``: it was told to keep its files on its host.
+    """
 
     def __init__(self, number: int, owner: Owner, hello_timeout: float) -> None:
         self.number = number
         self.name = ""
+        self.keeps = False
         self._owner = owner
         self._reader = FrameReader(Role.COORDINATOR)
         self._session = WireSession(Role.COORDINATOR)

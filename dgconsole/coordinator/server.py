@@ -192,8 +192,8 @@ class Coordinator(Reading):
     def expect(self, client: str, host: str, *, collect: bool = False) -> None:
         """The fleet is about to start ``client``; ``host`` is the name for reports.
 
-        ``collect``: it does not see the run directory, and sends its files. Clients that nobody expects do so
-        when they come over the network.
+        ``collect``: it does not see the run directory, and sends its files, or keeps them where ``keep_in`` of the
+        options says. Clients that nobody expects do so when they come over the network.
         """
         self._hosts[client] = host
         self._collects[client] = collect
@@ -256,8 +256,10 @@ class Coordinator(Reading):
             reason = "its tables of the sky differ from the console's (another math library): its chunks would too"
         elif message.plan_digest != plan.digest:
             reason = "the plan that it built differs from the console's"
+        elif peer.keeps and not message.folder.startswith("/"):
+            reason = f"it does not say where it keeps its files ({message.folder!r})"
         else:
-            return self._committer.put(e.Readied(peer.number))
+            return self._committer.put(e.Readied(peer.number, message.folder if peer.keeps else ""))
         self._committer.put(e.TurnedAway(peer.number, reason))
         return self._refuse(peer, reason)
 
@@ -305,10 +307,12 @@ class Coordinator(Reading):
 
     def _greet(self, peer: Peer, name: str, host: str) -> None:
         options = self._core.options
-        collect = self._collects.get(name, peer.over_network)
+        far = self._collects.get(name, peer.over_network)
+        peer.keeps, collect = far and bool(options.keep_in), far and not options.keep_in
         if collect:
             self._collect(peer, name)
-        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, len(self._bundle), collect))
+        keep = options.keep_in if peer.keeps else ""
+        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, len(self._bundle), collect, keep=keep))
         self._start(peer.send_bundle(self._bundle), f"bundle for {name}")
 
     def _collect(self, peer: Peer, name: str) -> None:

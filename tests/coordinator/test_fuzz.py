@@ -21,6 +21,7 @@ def nonsense(random: Random, kind: type[m.Message]) -> m.Message:
         m.Progress: m.Progress(chunk, attempt, "\0stage", random.random(), random.randint(0, 2**48), 0),
         m.Ping: m.Ping(random.randint(0, 5), random.randint(0, 5)),
         m.Completed: m.Completed(chunk, attempt, m.Figures((table,) * random.randint(0, 3), {"a": 0.0})),
+        m.Kept: m.Kept(chunk, attempt, random.choice(["", "x" * 20_000]), random.choice(list(Fault))),
         m.Failed: m.Failed(chunk, attempt, random.choice(list(Fault)), "", "\N{BELL}\0" * 50, "x" * 20_000),
         m.GiveUp: m.GiveUp(random.choice(list(Fault)), ""),
         m.Bye: m.Bye(),
