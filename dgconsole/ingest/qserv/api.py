@@ -15,7 +15,7 @@ from dgconsole.ingest.qserv.answers import (
     read,
 )
 from dgconsole.ingest.qserv.failures import LostError, RefusedError
-from dgconsole.ingest.qserv.http import Answer, Http
+from dgconsole.ingest.qserv.http import Answer, Http, Limits
 
 KNOWN = 55
 """The number of the API that this is written for."""
@@ -44,6 +44,10 @@ class Versioned:
         self._say = say
         self._warned: set[str] = set()
         self.version = KNOWN
+
+    @property
+    def limits(self) -> Limits:
+        return self._http.limits
 
     @property
     def place(self) -> str:

@@ -32,12 +32,16 @@ class Limits(Struct, frozen=True):
     """Without a byte of an upload taken."""
     load: float = 300.0
     """From an upload's last byte to its answer; a second more for each MB."""
-    waits: Sequence[float] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    waits: Sequence[float] = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
     """Before each further try of a call that may be repeated."""
     poll: float = 1.0
     """Between two looks at something that Qserv is doing; it grows to ten times that."""
     stuck: float = 3600.0
     """How long a transaction may stay in a passing state when nobody waits for its answer any more."""
+    leftover: float = 300.0
+    """How long one of an earlier session may."""
+    outage: float = 600.0
+    """How long nobody may answer while a transaction is looked up."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -13,7 +13,7 @@ SAME_DEGREES = 1e-9
 
 
 async def register(
-    controller: Controller, schema: DatabaseSchema, *, make: bool, index_later: bool, say: Say
+    controller: Controller, schema: DatabaseSchema, *, make: bool, index_later: bool, ours: bool, say: Say
 ) -> Database:
     """See to it that database and tables are there as the run needs them, directors first.
 
@@ -21,6 +21,8 @@ async def register(
     ----------
     make
         Register what is missing; otherwise it must be there.
+    ours
+        Rows of this run are in it already: then it may be published too.
 
     Raises
     ------
@@ -35,6 +37,9 @@ async def register(
         await _done(controller.register_database(database_body(schema, index_later=index_later)), schema.path)
         configuration = await controller.configuration()
         found = _there(configuration, schema)
+    if found.is_published and not ours:
+        what = f"the database '{found.database}' at Qserv is published, and closed to rows"
+        raise InputError(Problem(f"{what}: choose another dbName, or delete it", key="ingest.dbName"))
     InputError.raise_if(differences(configuration, found, schema))
     known = {table.name.lower() for table in found.tables}
     missing = [table for table in schema.tables if table.table.lower() not in known]
@@ -49,8 +54,8 @@ async def register(
         configuration = await controller.configuration()
         found = _there(configuration, schema)
         InputError.raise_if(differences(configuration, found, schema, whole=True))
-    ours = {table.table.lower() for table in schema.tables}
-    more = [table.name for table in found.tables if table.name.lower() not in ours]
+    filled = {table.table.lower() for table in schema.tables}
+    more = [table.name for table in found.tables if table.name.lower() not in filled]
     if more:
         say(f"the database has tables that this run does not fill: {', '.join(more)}")
     return found
@@ -62,8 +67,6 @@ def differences(
     """Where a registered database is not the one that the run fills; with ``whole`` a missing table is one too."""
     what = f"the database '{found.database}' at Qserv"
     notes = []
-    if found.is_published:
-        notes.append(f"{what} is published, and closed to rows: choose another dbName, or delete it")
     family = configuration.family(found)
     if family is not None:
         if (family.num_stripes, family.num_sub_stripes) != (schema.num_stripes, schema.num_sub_stripes):
