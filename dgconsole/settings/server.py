@@ -11,7 +11,7 @@ from dgconsole.settings.ingest import NO_INGEST_FILES, IngestFiles, load_ingest_
 from dgconsole.settings.partitioner.config import load_partitioner
 from dgconsole.settings.section import Section
 from dgconsole.settings.structs import PartitionerConfig, RunSettings, TextFile
-from dgconsole.settings.suggest import did_you_mean
+from dgconsole.settings.target import TARGET_KEYS, read_target
 from dgconsole.settings.yamltree import Node, decode, parse_yaml
 from dgconsole.support.errors import InputError, Problem
 
@@ -20,9 +20,6 @@ DEFAULT_TRANSACTION = 10
 DEFAULT_SPEC = "fakeGenSpec.py"
 DEFAULT_PARTITIONERS = "fakePartitionerCfgs"
 
-INGEST_KINDS = ("files", "qserv", "mysql")
-_USE_FILES = "set 'ingest.kind: files' to get files in the run directory"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._$-]{0,62}")
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _ELSEWHERE = (
     "server.port",
@@ -31,10 +28,7 @@ _ELSEWHERE = (
         for key in ("arguments", "visits", "objects", "seed", "transaction_size", "cfgFileName", "baseCfgDir")
     ),
     "partitioner.cfgDir",
-    *(
-        f"ingest.{key}"
-        for key in ("kind", "host", "port", "user", "authKey", "dbName", "cfgDir", "collect", "outDir")
-    ),
+    *(f"ingest.{key}" for key in (*TARGET_KEYS, "cfgDir", "collect", "outDir")),
     "pregenerated.cfgDir",
     "chunks",
 )
@@ -95,14 +89,13 @@ class _ServerFile:
         base = self._base(generator)
         spec = self._spec(generator, base)
         configs, config_files = self._partitioners(partitioner, base)
-        kind = self._kind(ingest)
+        target, secrets = read_target(ingest, self._folder)
         collect = ingest.flag("collect") is not False
-        out_dir = self._out_dir(ingest, kind, collect=collect)
-        name = self._name(ingest)
+        out_dir = self._out_dir(ingest, target.kind, collect=collect)
+        name = target.database or None
         ingest_files = self._ingest_files(ingest, base, name)
         pregenerated_dir = self._pregenerated(pregenerated, base)
         chunks = self._chunks()
-        secrets = self._secrets(ingest)
 
         for section in (top, server, generator, partitioner, ingest, pregenerated):
             section.finish(_ELSEWHERE)
@@ -121,7 +114,7 @@ class _ServerFile:
             spec=spec,
             partitioners=configs,
             partitioner_files=config_files,
-            ingest_kind=kind,
+            ingest_kind=target.kind,
             ingest_tables=ingest_files.tables,
             ingest_database=ingest_files.database,
             ingest_files=ingest_files.files,
@@ -130,6 +123,7 @@ class _ServerFile:
             server_file=self._file,
             collect=collect,
             out_dir=out_dir,
+            target=target,
         )
 
     def spec(self) -> tuple[TextFile, Path] | None:
@@ -185,19 +179,6 @@ class _ServerFile:
                 self.problems += exc.problems
         return tuple(configs), tuple(files)
 
-    def _kind(self, section: Section) -> str:
-        kind, host = section.text("kind"), section.text("host")
-        if kind is None:
-            if host is not None:
-                section.note("host", f"sending to a database is not built yet: {_USE_FILES}")
-        elif kind not in INGEST_KINDS:
-            section.note("kind", f"'{kind}' is no kind of destination; {did_you_mean(kind, INGEST_KINDS)}")
-        elif kind != "files":
-            section.note("kind", f"'{kind}' is not built yet: {_USE_FILES}")
-        section.integer("port", least=1, most=65535)
-        section.text("user")
-        return "files"
-
     def _out_dir(self, section: Section, kind: str, *, collect: bool) -> str | None:
         """Where files stay on other hosts, as it is called over there."""
         folder = section.text("outDir")
@@ -208,12 +189,6 @@ class _ServerFile:
         elif folder is not None and not folder.startswith(("/", "~/")):
             section.note("outDir", f"'{folder}' is no path of other machines: begin it with / or ~/")
         return folder
-
-    def _name(self, section: Section) -> str | None:
-        name = section.text("dbName")
-        if name is not None and not _NAME.fullmatch(name):
-            section.note("dbName", f"'{name}' can't name a database: use letters, digits, '_', '-', '.' and '$'")
-        return name
 
     def _ingest_files(self, section: Section, base: Path, database: str | None) -> IngestFiles:
         folder = section.path("cfgDir", base)
@@ -231,15 +206,6 @@ class _ServerFile:
         if node is not None and node.value == ():
             self._top.note("chunks", "names no chunk: take the key out for the whole sky")
         return ",".join(self._top.words("chunks")) or None
-
-    def _secrets(self, section: Section) -> dict[str, str]:
-        """The secrets by dotted key; no message quotes one."""
-        node = section.node("authKey")
-        if node is None:
-            return {}
-        if not node.text:
-            section.note("authKey", "must be one text")
-        return {section.key("authKey"): node.text}
 
 
 def _without_secrets(file: TextFile, tree: Node) -> TextFile:
