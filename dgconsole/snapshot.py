@@ -368,10 +368,14 @@ class Quit(Command, frozen=True):
 
 
 class Export(Command, frozen=True):
-    """Write report.csv to this path (on the session's machine); refuses to overwrite unless told."""
+    """Write the report to this path (on the session's machine); refuses to overwrite unless told.
+
+    ``format`` is csv (as report.csv), md or json.
+    """
 
     path: str
     overwrite: bool = False
+    format: str = "csv"
 
 
 class Reply(Struct, frozen=True):

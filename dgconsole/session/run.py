@@ -365,8 +365,8 @@ class Session:
                 return self._crew.reconnect(host)
             case Quit():
                 return await self._begin_quit(command)
-            case Export(path=path, overwrite=overwrite):
-                return await self._export(Path(path), overwrite=overwrite)
+            case Export():
+                return await self._export(command)
         return Reply(False, f"unknown command {type(command).__name__}")
 
     async def _retry_all(self) -> Reply:
@@ -420,11 +420,16 @@ class Session:
         self._end("")
         self._over.set()
 
-    async def _export(self, path: Path, *, overwrite: bool) -> Reply:
-        if await asyncio.to_thread(path.exists) and not overwrite:
+    async def _export(self, wanted: Export) -> Reply:
+        from dgconsole.records.export import FILE_FORMATS, writer
+
+        path, form = Path(wanted.path), wanted.format
+        if form not in FILE_FORMATS:
+            return Reply(False, f"The report is written as {', '.join(FILE_FORMATS)}, not as {form}.")
+        if await asyncio.to_thread(path.exists) and not wanted.overwrite:
             return Reply(False, f"{path} exists; choose another name.")
         try:
-            await self._coordinator.write_csv(path)
+            await self._coordinator.write(path, writer(path, form, await self.report(), self._prepared.plan.name))
         except InputError as error:
             return Reply(False, str(error))
         return Reply(True, f"Written: {path}")
