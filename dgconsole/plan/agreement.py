@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+from dgconsole.ingest.mysql.statements import check_bases, check_loadable
 from dgconsole.partition.text import check_streamable
 from dgconsole.plan.context import Context
 from dgconsole.settings.frozen import spec_folder
@@ -91,6 +92,21 @@ def check_dialects(context: Context) -> None:
     for table, config in context.configs.items():
         for problem in check_streamable(config):
             context.in_cfg(table, problem.key, problem.what)
+
+
+def check_loading(context: Context) -> None:
+    """What is written can be loaded into a database, where the run does that."""
+    if context.settings.ingest_kind != "mysql":
+        return
+    for table, what in check_bases(list(context.configs)):
+        context.in_cfg(table, "", what)
+    for table, config in context.configs.items():
+        for key, what in check_loadable(config.out_dialect):
+            context.in_cfg(table, f"out.csv.{key}", what)
+        folded = [name.lower() for name in config.out_fields]
+        if twice := [name for place, name in enumerate(config.out_fields) if name.lower() in folded[:place]]:
+            what = f"a table has no two columns of one name, upper or lower case: {', '.join(twice)}"
+            context.in_cfg(table, "out.csv.field", what)
 
 
 def check_files(context: Context) -> None:

@@ -29,6 +29,7 @@ def bundle_items(settings: RunSettings, plan: Plan, *, out_dir: str, keep_csv: b
         spec=settings.spec.name,
         collect=settings.collect,
         host_dir=settings.out_dir,
+        target=settings.target,
     )
     return (
         BundleItem("spec", settings.spec.name, settings.spec.data),
@@ -79,6 +80,7 @@ def read_bundle(folder: Path) -> tuple[RunSettings, BundleHeader]:
         pregenerated_dir=str(pregenerated.absolute()) if pregenerated.is_dir() else None,
         collect=header.collect,
         out_dir=header.host_dir,
+        target=header.target,
     )
     return settings, header
 

@@ -6,6 +6,7 @@ from dgconsole.plan.agreement import (
     check_fields,
     check_files,
     check_ingest,
+    check_loading,
     check_names,
     check_overlap,
     check_tiling,
@@ -33,6 +34,7 @@ def make_plan(settings: RunSettings, spec: SpecDescription) -> Plan:
     check_names(context)
     check_fields(context)
     check_dialects(context)
+    check_loading(context)
     tiling = check_tiling(context)
     check_files(context)
     roles = find_roles(context)

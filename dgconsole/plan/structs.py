@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from dgconsole.settings.structs import IngestTarget
+
 
 class ColumnPlan(Struct, frozen=True):
     """One column with the SQL type its values are made for (ingest JSON, else spec, else generator)."""
@@ -67,6 +69,8 @@ class BundleHeader(Struct, frozen=True, kw_only=True):
     collect: bool = True
     host_dir: str | None = None
     """``ingest.outDir``."""
+    target: IngestTarget = IngestTarget()
+    """Which database chunks go into; its secrets come by another way."""
 
 
 class BundleItem(Struct, frozen=True):

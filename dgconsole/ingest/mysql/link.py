@@ -67,7 +67,7 @@ class Link:
         self._password = password
         self._beat = beat
         self._greet = greet
-        self._connection: "Connection[Any] | None" = None
+        self._connection: Connection[Any] | None = None
         self._socket: socket.socket | None = None
 
     # ---- statements
@@ -138,7 +138,7 @@ class Link:
         except OSError as error:
             why = error.strerror or str(error)
             raise LostError(f"no database answers at {self.where}: {why}") from error
-        connection: "Connection[Any]" = pymysql.connect(
+        connection: Connection[Any] = pymysql.connect(
             user=self._target.user,
             password=self._password,
             charset="utf8mb4",

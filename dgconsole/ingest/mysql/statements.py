@@ -29,7 +29,7 @@ def check_loadable(dialect: Dialect) -> list[tuple[str, str]]:
     return problems
 
 
-def check_names(tables: list[str]) -> list[tuple[str, str]]:
+def check_bases(tables: list[str]) -> list[tuple[str, str]]:
     """(table, what is wrong with it as the beginning of a table's name in the database)."""
     problems = []
     taken: dict[str, str] = {}
