@@ -21,6 +21,7 @@ from dgconsole.console.helping import help_lines, key_line
 from dgconsole.console.overview import Overview
 from dgconsole.console.paint import Paint
 from dgconsole.console.pane import Pane
+from dgconsole.console.roles import Role
 from dgconsole.console.steering import Steering
 from dgconsole.console.themes import DAY, NIGHT, THEMES
 from dgconsole.snapshot import Quit, RunState, SessionHandle
@@ -57,6 +58,8 @@ class ConsoleApp(Steering):
         For the age of what is shown.
     period
         Seconds between two looks at the session.
+    role
+        Whose session it is: what `q` ends, and which keys act.
 
     ``run()`` returns the run's exit status, or the error that ``start`` raised: an ``InputError`` as it came,
     anything that is none of ours as a ``BugError``.
@@ -99,7 +102,7 @@ class ConsoleApp(Steering):
         Binding("d", "drain", "Drain", id="drain", tooltip="Stop all clients of this host after their chunks"),
         Binding("c", "reconnect", "Reconnect", id="reconnect", tooltip="Try a host again that was set aside"),
         Binding("l", "logs", "Log", id="logs", tooltip="The log of the client or host under the cursor"),
-        Binding("e", "export", "Export", id="export", tooltip="Write the report as CSV"),
+        Binding("e", "export", "Export", id="export", tooltip="Write the report as CSV, Markdown or JSON"),
         Binding(
             "t",
             "theme",
@@ -113,8 +116,17 @@ class ConsoleApp(Steering):
         Binding("q", "quit", "Quit", id="quit", tooltip="Leave; asks while chunks are in work"),
     ]
 
-    def __init__(self, start: Start, name: str, *, clock: Clock | None = None, period: float = PERIOD) -> None:
+    def __init__(
+        self,
+        start: Start,
+        name: str,
+        *,
+        clock: Clock | None = None,
+        period: float = PERIOD,
+        role: Role = Role.OWNER,
+    ) -> None:
         super().__init__()
+        self.role = role
         self._start = start
         self._run_name = name
         self._clock = clock or SystemClock()
@@ -143,7 +155,7 @@ class ConsoleApp(Steering):
         return dict(NIGHT.variables)
 
     def compose(self) -> ComposeResult:
-        yield HeadLines(harmless(self._run_name), unicode=self.signs.unicode)
+        yield HeadLines(harmless(self._run_name), self.role.opening, unicode=self.signs.unicode)
         yield TabLine(TABS)
         with Container(id="panes"):
             yield Overview()
@@ -194,6 +206,8 @@ class ConsoleApp(Steering):
             self.exit(BugError(f"the session could not be opened: {error}"))
             return
         self.feed = feed
+        if self.role is Role.READER:
+            self.action_go(len(TABS) - 1)
         while True:
             await self.tick()
             self._wake.clear()
@@ -211,7 +225,8 @@ class ConsoleApp(Steering):
             await feed.pull()
             self._show_head()
             self._follow_the_run(feed)
-            await self.refresh_pane()
+            if self.role.steers:
+                await self.refresh_pane()
         except Exception as error:  # noqa: BLE001
             self._tell_trouble(error)
 
@@ -245,6 +260,8 @@ class ConsoleApp(Steering):
             return
         snapshot = feed.snapshot
         top = heads.head(snapshot, feed.rates, self.signs, stale=feed.age)
+        if self.role.value:
+            top = top._replace(state=top.state._replace(text=f"{top.state.text}, {self.role.value}"))
         self._head.show(top, heads.bar(snapshot.counts))
         self._tabs.show(self._active, harmless(_near(snapshot.run_dir)))
 
@@ -263,7 +280,7 @@ class ConsoleApp(Steering):
         feed = self.feed
         if action not in _NEEDS_A_SESSION:
             return True
-        if feed is None:
+        if feed is None or not self.may(action):
             return None
         if action == "retry":
             return True if feed.snapshot.counts.limbo else None
@@ -360,6 +377,15 @@ class ConsoleApp(Steering):
                     f"{self.get_key_display(binding)}   {binding.tooltip}{'' if active.enabled else '   (not now)'}"
                 )
                 yield SystemCommand(binding.description, what, self._caller(binding.action, active.node))
+        if self.role.steers and self.feed is not None:
+            what = "Take one more host, or a range of them, into the run"
+            yield SystemCommand("Add a host…", what, self._caller("add_host", self))
+            if not any(active.binding.action == "app.whole_log" for active in screen.active_bindings.values()):
+                what = "Bring the whole log of the client under the cursor into the run directory"
+                yield SystemCommand("Whole log", what, self._caller("whole_log", self))
+        if self.role is Role.ATTACHED and self.feed is not None and not self.feed.ended:
+            what = "Ends the run itself, for every console; asks, as q does in the console that started it"
+            yield SystemCommand("End the run…", what, self.ask_to_end)
 
     def _caller(self, action: str, node: DOMNode) -> Callable[[], None]:
         def call() -> None:
@@ -374,7 +400,9 @@ class ConsoleApp(Steering):
         return self.feed.snapshot.exit_status or 0
 
     async def action_quit(self) -> None:
-        if self.feed is None or self.feed.ended:
+        if self.role is not Role.OWNER:
+            self.exit(self._status() if self.feed is not None and self.feed.ended else 0)
+        elif self.feed is None or self.feed.ended:
             self.leave(now=True)
         elif self._is_modal():
             return
@@ -384,6 +412,13 @@ class ConsoleApp(Steering):
             stopping = self.feed.snapshot.state is RunState.STOPPING
             question = quitting.question(self.feed.snapshot.counts.in_work, stopping=stopping)
             self.push_screen(question, self._quit_answered)
+
+    def ask_to_end(self) -> None:
+        """End a run that another console, or none, started; this one stays to show its end."""
+        assert self.feed is not None
+        stopping = self.feed.snapshot.state is RunState.STOPPING
+        question = quitting.question(self.feed.snapshot.counts.in_work, stopping=stopping, title="End the run")
+        self.push_screen(question, lambda answer: self.send(Quit(answer == "now")) if answer else None)
 
     def action_help_quit(self) -> None:
         """What ctrl+c does where there is nothing to copy."""
@@ -408,7 +443,7 @@ class ConsoleApp(Steering):
 
 
 _NEEDS_A_RUN = frozenset({"pause", "add_client", "stop_client", "drain", "reconnect"})
-_NEEDS_A_SESSION = _NEEDS_A_RUN | {"retry", "retry_all", "logs", "export", "go"}
+_NEEDS_A_SESSION = _NEEDS_A_RUN | {"retry", "retry_all", "logs", "export", "go", "add_host", "whole_log"}
 
 
 def _near(path: str) -> str:

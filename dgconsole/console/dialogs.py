@@ -74,6 +74,9 @@ class Facts(ModalScreen[None]):
         self.dismiss(None)
 
 
+EXPORTED = (".csv", ".md", ".json")
+
+
 class ExportDialog(ModalScreen[str]):
     """Where the report goes; the result is the path, empty for nowhere."""
 
@@ -85,9 +88,12 @@ class ExportDialog(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = "Export the report as CSV"
+            box.border_title = "Export the report"
             yield Static(
-                "One row for each target chunk. A file that exists is not overwritten unasked.", classes="text"
+                ".csv: one row for each target chunk. .md: the totals, to be read. .json: both. "
+                "A file that exists is not overwritten unasked.",
+                id="export-text",
+                classes="text",
             )
             yield Input(self._suggested, id="path", compact=True, select_on_focus=False)
             with Horizontal(classes="answers"):
@@ -109,7 +115,12 @@ class ExportDialog(ModalScreen[str]):
             self.dismiss("")
 
     def _write(self) -> None:
-        self.dismiss(self.query_one(Input).value.strip())
+        path = self.query_one(Input).value.strip()
+        if path and not path.lower().endswith(EXPORTED):
+            text = f"The name says in which form: end it in {', '.join(EXPORTED[:-1])} or {EXPORTED[-1]}."
+            self.query_one("#export-text", Static).update(text)
+        else:
+            self.dismiss(path)
 
     def action_leave(self) -> None:
         self.dismiss("")

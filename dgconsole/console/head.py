@@ -16,9 +16,11 @@ class HeadLines(Painted):
 
     GROUND = "surface"
 
-    def __init__(self, name: str, *, unicode: bool) -> None:
+    def __init__(self, name: str, opening: str, *, unicode: bool) -> None:
+        """``opening``: what is done before there is anything to show."""
         super().__init__(id="head")
-        self._top = Head(name, Cell("◌ planning" if unicode else "o planning", "dim"), "", "", ())
+        self._plans = opening == "planning"
+        self._top = Head(name, Cell(f"{'◌' if unicode else 'o'} {opening}", "dim"), "", "", ())
         self._bar = Bar(0, 0, 0, 0, (), "")
         self._fills = "█▓▒░" if unicode else "#=x."
 
@@ -55,7 +57,7 @@ class HeadLines(Painted):
     def _second(self, width: int) -> list[Cell]:
         bar = self._bar
         if not bar.percent:
-            return [Cell(" reading the plan; the first chunks follow", "dim")]
+            return [Cell(" reading the plan; the first chunks follow" if self._plans else "", "dim")]
         words = [cell for word in bar.words for cell in (word, Cell("  "))]
         share = Cell(f"{bar.percent:>7}", "strong")
         while words and width_of(words) + len(share.text) > width - 12:

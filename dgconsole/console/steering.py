@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from textual.app import App
 
 from dgconsole.console.dialogs import ExportDialog, Question
 from dgconsole.console.pane import Pane
+from dgconsole.console.roles import Role
 from dgconsole.snapshot import (
     AddClient,
     Command,
@@ -37,6 +39,7 @@ class Steering(App[int | DgError]):
     """The part of the console that acts on the run. ``feed`` is None until the session is open."""
 
     feed: "Feed | None" = None
+    role: Role
 
     @property
     def pane(self) -> Pane:
@@ -47,6 +50,10 @@ class Steering(App[int | DgError]):
         """Something was asked of the session: look at it soon."""
         raise NotImplementedError
 
+    def may(self, action: str) -> bool:
+        """Whether a console in this role may ever do that."""
+        return self.role.writes if action == "export" else self.role.steers or action not in _STEERS
+
     @property
     def has_bad_clients(self) -> bool:
         """Whether a client gave up, got lost or was refused."""
@@ -54,6 +61,9 @@ class Steering(App[int | DgError]):
 
     def send(self, command: Command, then: Callable[[Reply], None] | None = None) -> None:
         """Send a command and show the answer; ``then`` gets it instead, where given."""
+        if not (self.role.writes if isinstance(command, Export) else self.role.steers):
+            self.tell(Reply(False, f"This console is {self.role.value}: it asks nothing of a run."))
+            return
         self.run_worker(self._send(command, then), exit_on_error=False)
 
     async def _send(self, command: Command, then: Callable[[Reply], None] | None) -> None:
@@ -157,14 +167,23 @@ class Steering(App[int | DgError]):
 
     def _export(self, path: str | None) -> None:
         if path:
-            self.send(Export(path), lambda reply: self._exported(path, reply))
+            if self.role is not Role.OWNER:  # the session may have been started elsewhere
+                path = str(Path(path).expanduser().absolute())
+            wanted = Export(path, format=Path(path).suffix[1:].lower())
+            self.send(wanted, lambda reply: self._exported(wanted, reply))
 
-    def _exported(self, path: str, reply: Reply) -> None:
-        if reply.ok or not Path(path).exists():
+    def _exported(self, wanted: Export, reply: Reply) -> None:
+        if reply.ok or not Path(wanted.path).exists():
             self.tell(reply)
             return
-        question = Question("Overwrite", f"{path} exists.", (("over", "Overwrite it"), ("", "Cancel")), hot=True)
-        self.ask(question, lambda: self.send(Export(path, overwrite=True)))
+        text = f"{wanted.path} exists."
+        question = Question("Overwrite", text, (("over", "Overwrite it"), ("", "Cancel")), hot=True)
+        self.ask(question, lambda: self.send(replace(wanted, overwrite=True)))
+
+
+_STEERS = frozenset(
+    {"retry", "retry_all", "pause", "add_client", "stop_client", "drain", "reconnect", "add_host", "whole_log"}
+)
 
 
 def _free_name(run_dir: str) -> str:

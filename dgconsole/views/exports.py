@@ -127,6 +127,6 @@ def _plain(cells: Sequence[Cell]) -> str:
     parts = []
     for cell, column in zip(cells, _ROW_COLUMNS, strict=True):
         parts.append(
-            cell.text if column.grow else pad(clip(cell.text, column.width), column.width, right=column.right)
+            cell.text if column.grow else pad(cell.text, column.width, right=column.right)
         )
     return "  ".join(parts).rstrip() + "\n"
