@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -51,15 +51,15 @@ LET_GO = 1.5
 """Seconds that an abandoned chunk has to come to its next batch."""
 
 Log = Callable[[str, str], None]
-Setup = Callable[[Stream | None, str], tuple[ChunkMaker, Planned]]
+Setup = Callable[[Stream | None, str, Mapping[str, str]], tuple[ChunkMaker, Planned]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What an edge works with. ``setup`` builds plan and maker from the stored bundle.
 
-    It is given the way by which the chunks' files are to be sent, where they are, and the folder where they stay
-    on this host, if they do.
+    It is given the way by which the chunks' files are to be sent, where they are, the folder where they stay
+    on this host, if they do, and the destination's secrets.
     """
 
     workdir: Workdir
@@ -220,7 +220,7 @@ class Edge(asyncio.Protocol):
         elif isinstance(order, Prepare):
             self._idle.clear()
             stream = self._stream if order.collect else None
-            self._worker.prepare(partial(self._tools.setup, stream, order.keep))
+            self._worker.prepare(partial(self._tools.setup, stream, order.keep, order.secrets))
         elif isinstance(order, Abandon):
             self._abandoned = order
             self._outflow.close()

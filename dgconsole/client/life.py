@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -66,11 +66,13 @@ class Life:
         self.stuck = self._edge.stuck
         return leave
 
-    def _set_up(self, meter: Meter, stream: Stream | None, keep: str) -> tuple[ChunkMaker, Planned]:
+    def _set_up(
+        self, meter: Meter, stream: Stream | None, keep: str, secrets: Mapping[str, str]
+    ) -> tuple[ChunkMaker, Planned]:
         """On the worker's thread: the heavy imports happen here, while the bundle's reader goes on."""
         from dgconsole.client.setup import set_up
 
-        return set_up(self._workdir, meter, lambda text: self._log("WARNING", text), stream, keep)
+        return set_up(self._workdir, meter, lambda text: self._log("WARNING", text), stream, keep, secrets)
 
     async def _pause(self) -> None:
         """Until it is time for the next try, the worker is free, and nobody wants the client gone."""

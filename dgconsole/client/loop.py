@@ -5,6 +5,7 @@ The worker always has the next chunk at hand: the loop asks again when it hands 
 """
 
 from collections import deque
+from collections.abc import Mapping
 from enum import IntEnum
 
 from dgconsole.client.orders import (
@@ -88,6 +89,7 @@ class Loop:
         self._files_due = 0
         self._collect = False
         self._keep = ""
+        self._secrets: Mapping[str, str] = {}
         self._queue: deque[tuple[int, int]] = deque()
         self._making: tuple[int, int] | None = None
         self._transactions: dict[tuple[int, int], int] = {}
@@ -191,7 +193,7 @@ class Loop:
         self.name = message.name
         self._heartbeat, self._lease = message.heartbeat, message.lease
         self._files_due = message.files
-        self._collect, self._keep = message.collect, message.keep
+        self._collect, self._keep, self._secrets = message.collect, message.keep, message.secrets
         self._pinged = now
         self._say("INFO", f"known as {message.name} on host {message.host}")
 
@@ -200,7 +202,7 @@ class Loop:
             self._lost(f"the bundle came with {self._files_due:+d} files missing")
             return
         self._move(Phase.PLANNING)
-        self._orders.append(Prepare(self._collect, self._keep))
+        self._orders.append(Prepare(self._collect, self._keep, self._secrets))
 
     def _planned(self, event: Planned, now: float) -> None:
         if self.phase is Phase.PLANNING:  # else: stopped meanwhile

@@ -1,6 +1,7 @@
 """What happens to a client's loop, and what the loop wants done: plain values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dgconsole.support.errors import Fault
 from dgconsole.wire.messages import BundleFile, Figures, Message
@@ -132,11 +133,13 @@ class Store(Order):
 class Prepare(Order):
     """The bundle is whole: build the plan from it, and reach the destination.
 
-    ``collect``: by sending it files; ``keep``: the folder where they stay on this host.
+    ``collect``: by sending it files; ``keep``: the folder where they stay on this host; ``secrets``: what it wants
+    to be shown.
     """
 
     collect: bool = False
     keep: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """From the bundle to a maker of chunks: the same plan as the console's, built from the same files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,19 +18,27 @@ from dgconsole.ingest.keep import KeepDelivery, host_folder, owner_of
 from dgconsole.partition.writer import ChunkTableWriter
 from dgconsole.plan.bundle import read_bundle
 from dgconsole.plan.make import make_plan
+from dgconsole.plan.schema import database_schema
 from dgconsole.plan.structs import BundleHeader, Plan, TablePlan
 from dgconsole.settings.frozen import spec_folder
 from dgconsole.settings.structs import PartitionerConfig, RunSettings
+from dgconsole.settings.target import PASSWORD
 from dgconsole.sky.tiling import Tiling, tiling_of
 from dgconsole.support.errors import InputError
 
 
 def set_up(
-    workdir: Workdir, meter: Meter, warn: Callable[[str], None], stream: Stream | None, keep: str
+    workdir: Workdir,
+    meter: Meter,
+    warn: Callable[[str], None],
+    stream: Stream | None,
+    keep: str,
+    secrets: Mapping[str, str],
 ) -> tuple[ChunkMaker, Planned]:
     """Read the bundle in the workdir, run the spec, make the plan, reach the destination.
 
-    That is, of files: the console by ``stream``, the folder ``keep`` of this host, or the run directory.
+    That is, of files: the console by ``stream``, the folder ``keep`` of this host, or the run directory; else the
+    database, which may want to see ``secrets``.
 
     Raises
     ------
@@ -52,7 +60,10 @@ def set_up(
         pregenerated=Path(settings.pregenerated_dir) if settings.pregenerated_dir is not None else None,
         on_warning=warn,
     )
-    delivery = _delivery(header, plan, workdir, stream, keep)
+    if header.ingest_kind == "mysql":
+        delivery = _mysql(settings, plan, workdir, meter, secrets)
+    else:
+        delivery = _delivery(header, plan, workdir, stream, keep)
     delivery.prepare()
     jobs = [job for job in _jobs(settings, plan) if job.table in catalog.tables]
     maker = ChunkMaker(catalog, jobs, delivery, workdir, meter, keep_csv=header.keep_csv)
@@ -71,6 +82,13 @@ def _delivery(header: BundleHeader, plan: Plan, workdir: Workdir, stream: Stream
         owner = owner_of(workdir.path)
         return KeepDelivery(host_folder(keep), owner, tables, directors=directors, run=plan.digest)
     return FilesDelivery(Path(header.out_dir), tables)
+
+
+def _mysql(settings: RunSettings, plan: Plan, workdir: Workdir, meter: Meter, secrets: Mapping[str, str]) -> Delivery:
+    from dgconsole.ingest.mysql.delivery import MySqlDelivery
+
+    schema = database_schema(settings, plan)
+    return MySqlDelivery(workdir.out, settings.target, schema, secrets.get(PASSWORD, ""), beat=meter.beat)
 
 
 def _jobs(settings: RunSettings, plan: Plan) -> list[TableJob]:

@@ -201,6 +201,9 @@ class Welcome(Message, frozen=True, tag="welcome"):
     keep: Text = ""
     """Folder of the client's host (absolute, or ``~/`` and on) where finished files stay; empty: they do not."""
 
+    def __repr__(self) -> str:
+        return f"Welcome({self.name!r}, {self.host!r}, {len(self.secrets)} secrets)"
+
 
 class Refused(Message, frozen=True, tag="refused"):
     """The client may not take part; the connection ends."""
