@@ -30,6 +30,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """Tell idle clients NoMore when nothing is pending or assigned; else they wait for what a person may retry."""
     keep_in: str = ""
     """Folder on their hosts where files of clients that do not see the run directory stay; empty: they send them."""
+    direct: bool = False
+    """Clients bring their chunks to the destination themselves, wherever they are."""
     tick: float = 0.25
     gather: float = 0.002
     """How long events gather for one commit."""

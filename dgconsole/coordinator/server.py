@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -79,6 +79,7 @@ class Coordinator(Reading):
         self._bundle = tuple(bundle)
         self._destination = destination
         self._log = log
+        self._secrets: dict[str, str] = {}
         self._threads = threads
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, Peer] = {}
@@ -112,8 +113,11 @@ class Coordinator(Reading):
         options: Options,
         clock: Clock,
         log: LogLine,
+        secrets: Mapping[str, str] | None = None,
     ) -> "Coordinator":
         """Open or make the ledger, add ``targets`` (ascending), sweep what attempts left behind, begin.
+
+        ``secrets`` are what the destination wants to be shown; clients are told them.
 
         Raises
         ------
@@ -133,6 +137,7 @@ class Coordinator(Reading):
                 thread.shutdown()
             raise
         made = cls(run_dir, plan, core, ledger, tally, bundle, destination, clock, log, threads)
+        made._secrets = dict(secrets or {})
         made._begin()
         await made._committer.settled()
         return made
@@ -307,12 +312,13 @@ class Coordinator(Reading):
 
     def _greet(self, peer: Peer, name: str, host: str) -> None:
         options = self._core.options
-        far = self._collects.get(name, peer.over_network)
+        far = self._collects.get(name, peer.over_network) and not options.direct
         peer.keeps, collect = far and bool(options.keep_in), far and not options.keep_in
         if collect:
             self._collect(peer, name)
         keep = options.keep_in if peer.keeps else ""
-        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, len(self._bundle), collect, keep=keep))
+        files = len(self._bundle)
+        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, files, collect, self._secrets, keep))
         self._start(peer.send_bundle(self._bundle), f"bundle for {name}")
 
     def _collect(self, peer: Peer, name: str) -> None:
