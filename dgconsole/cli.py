@@ -7,6 +7,7 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 INTERRUPTED = 130
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+COMMANDS = ("attach", "report")
+"""Words that stand where hosts.yml does otherwise; each is a module of ``commands``."""
 
 Main = Callable[[Sequence[str]], int]
 
@@ -78,6 +82,9 @@ def _say(*lines: str) -> None:
 
 
 def _dgconsole(argv: Sequence[str]) -> int:
+    if argv[:1] and argv[0] in COMMANDS:
+        main: Main = import_module(f"dgconsole.commands.{argv[0]}").main
+        return main(argv[1:])
     given = _parser().parse_args(argv)
     hosts = _load_hosts(Path(given.hosts), given.config)
     config = given.config or Path(given.hosts).parent / "serverCfg.yml"
@@ -91,7 +98,9 @@ def _parser() -> Parser:
         "dgconsole",
         "Start the clients that hosts.yml names, hand out chunks of the sky, and watch them come.",
         epilog="exit status: 0 every target chunk completed; 1 some are not; 2 bad input, nothing started; "
-        "130 ended by q or a signal",
+        "130 ended by q or a signal\n\n"
+        "dgconsole attach RUN_DIR   the console on a run that goes on elsewhere\n"
+        "dgconsole report RUN_DIR   what a run came to, whether it is finished, crashed or goes on",
     )
     parser.add_argument("hosts", metavar="hosts.yml", help="which hosts run how many clients")
     parser.add_argument("--headless", action="store_true", help="no screen: progress on stderr, a table on stdout")

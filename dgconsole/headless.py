@@ -70,10 +70,10 @@ async def run_headless(
     return 0 if snapshot.counts.completed == snapshot.counts.total else 1
 
 
-def print_report(report: Report, console: Console, signs: Signs) -> None:
-    """The report as tables: the verdict, the causes of limbo, totals by host, table and stage."""
+def print_report(report: Report, console: Console, signs: Signs, *, tables: bool = True) -> None:
+    """The report as ``tables`` (the causes of limbo, totals by host, table and stage), the figures, the verdict."""
     for section in sections(report, signs):
-        if section.key in _PRINTED:
+        if tables and section.key in _PRINTED:
             console.print(_table(section))
             console.print()
     words = "  ".join(f"{word} {value}" for word, value in facts(report))

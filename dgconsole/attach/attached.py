@@ -83,6 +83,11 @@ class AttachedSession:
         """Whether the session has ended, or is gone."""
         return self._last is not None
 
+    @property
+    def untold(self) -> bool:
+        """Whether it is gone without having said how it ended."""
+        return self.over and self._farewell is None
+
     # ---- the connection
 
     async def _connect(self) -> None:
@@ -226,6 +231,8 @@ class AttachedSession:
         if found is None:
             assert self._last is not None
             return self._last
+        if self.read_only:
+            found = replace(found, questions=())  # others have to answer them
         self._seen = found
         return found
 

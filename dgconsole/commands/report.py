@@ -1,0 +1,129 @@
+"""``dgconsole report RUN_DIR``: what a run came to, shown or printed, whether it is finished, crashed or goes on."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from dgconsole.commands.screen import has_screen, show
+from dgconsole.snapshot import ChunkState
+from dgconsole.support.arguments import Parser
+from dgconsole.support.errors import InputError
+
+if TYPE_CHECKING:
+    from dgconsole.records.recorded import Recorded
+    from dgconsole.snapshot import Report
+
+FORMATS = ("table", "csv", "json", "md", "clg")
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(
+        "dgconsole report",
+        "The report of a run, from its run directory. Nothing there is changed. With a terminal and without "
+        "--format: the console.",
+        epilog="exit status: 0 shown or printed; 2 there is no run to report",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the run directory (--run-dir) of that run")
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        help="print: table, csv (as report.csv), json, md, or clg: ids and ranges that --chunks @FILE reads",
+    )
+    parser.add_argument(
+        "--state",
+        metavar="STATE",
+        help=f"only chunks in that state: {', '.join(state.value for state in ChunkState)}",
+    )
+    given = parser.parse_args(argv)
+    if given.format is not None and given.format not in FORMATS:
+        raise InputError(f"--format {given.format!r}: give one of {', '.join(FORMATS)}")
+    state = _state(given.state)
+    return asyncio.run(_report(given.run_dir, given.format, state))
+
+
+def _state(word: str | None) -> ChunkState | None:
+    if word is None:
+        return None
+    try:
+        return ChunkState(word)
+    except ValueError:
+        raise InputError(f"--state {word!r}: give one of {', '.join(state.value for state in ChunkState)}") from None
+
+
+async def _report(path: Path, form: str | None, state: ChunkState | None) -> int:
+    from dgconsole.records.recorded import Recorded
+
+    run = await Recorded.open(path)
+    try:
+        if form is None and state is None and has_screen():
+            from dgconsole.console.roles import Role
+
+            async def opened() -> Recorded:
+                return run
+
+            return await show(opened, run.run_dir, Role.READER)
+        report = await run.report()
+        _print(_pieces(run, report, form or "table", state), sys.stdout)
+        return 0
+    finally:
+        await run.close()
+
+
+def _pieces(run: "Recorded", report: "Report", form: str, state: ChunkState | None) -> Iterator[str]:
+    from dgconsole.records.export import text_of
+    from dgconsole.views.exports import as_lines, as_markdown, as_ranges
+
+    rows = run.rows(state)
+    if form == "table":
+        if state is not None:
+            yield from as_lines(rows)
+            yield "\n"
+        yield _tables(report, all_of_it=state is None)
+    elif form == "clg":
+        yield from as_ranges(rows)
+    elif form == "md":
+        yield from as_markdown(report, run.name, rows if state is not None else ())
+    else:
+        yield from text_of(form, report, run.name, rows)
+
+
+def _tables(report: "Report", *, all_of_it: bool) -> str:
+    import io
+
+    from rich.console import Console
+
+    from dgconsole.headless import print_report
+    from dgconsole.views.signs import Signs
+
+    text = io.StringIO()
+    terminal = sys.stdout.isatty()
+    width = None if terminal else 120
+    console = Console(file=text, force_terminal=terminal, width=width)
+    signs = Signs(unicode=(sys.stdout.encoding or "utf-8").lower().startswith("utf"))
+    print_report(report, console, signs, tables=all_of_it)
+    return text.getvalue()
+
+
+def _print(pieces: Iterable[str], stream: TextIO) -> None:
+    """Whoever reads may have enough of it at any time; a disk that is full is an error."""
+    try:
+        for piece in pieces:
+            stream.write(piece)
+        stream.flush()
+    except BrokenPipeError:
+        _lose(stream)
+    except OSError as error:
+        _lose(stream)
+        raise InputError(f"stdout: the report cannot be written: {error.strerror}") from error
+    except UnicodeEncodeError:
+        raise InputError(f"stdout: its encoding ({stream.encoding}) has not every sign; set PYTHONUTF8=1") from None
+
+
+def _lose(stream: TextIO) -> None:
+    """What is still buffered must not fail once more at the interpreter's end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
