@@ -226,7 +226,8 @@ class ConsoleApp(Steering):
             self._show_head()
             self._follow_the_run(feed)
             if self.role.steers:
-                await self.refresh_pane()
+                self.follow_questions()
+            await self.refresh_pane()
         except Exception as error:  # noqa: BLE001
             self._tell_trouble(error)
 

@@ -19,6 +19,7 @@ _FIRST = (
     "follow",
     "level",
     "source",
+    "whole_log",
     "sort",
     "add_client",
     "drain",

@@ -29,6 +29,12 @@ class Logs(Pane):
         Binding("v", "level", "Level", tooltip="Leave out lines below the next level"),
         Binding("right", "source(1)", "Source", key_display="← →", tooltip="All lines, or those of one source"),
         Binding("left", "source(-1)", "Source before", show=False),
+        Binding(
+            "w",
+            "app.whole_log",
+            "Whole log",
+            tooltip="Bring this client's whole log from its host to the run directory",
+        ),
         Binding("escape", "back", "Back", show=False, tooltip="Leave the search, then clear it, then show all"),
     ]
 

@@ -263,7 +263,9 @@ class Overview(Pane):
         need = self._need()
         if need is None or need == CALM:
             return
-        if need.kind == "cause":
+        if need.kind == "question" and self.console.role.steers:
+            self.console.follow_questions()
+        elif need.kind == "cause":
             await self.console.show_chunks(f"state:limbo {quoted('error', need.target)}")
         else:
             self._tell(need.text.partition(":")[0], *need.more.split(". ", 1))

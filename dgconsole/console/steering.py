@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from textual.app import App
+from textual.widgets import Input
 
 from dgconsole.console.dialogs import ExportDialog, Question
 from dgconsole.console.pane import Pane
 from dgconsole.console.roles import Role
 from dgconsole.snapshot import (
     AddClient,
+    AddHost,
+    Answer,
     Command,
     DrainHost,
     Export,
+    FetchLog,
     Pause,
     ReconnectHost,
     Reply,
@@ -40,6 +44,8 @@ class Steering(App[int | DgError]):
 
     feed: "Feed | None" = None
     role: Role
+    _answered = 0
+    """The number of the last question that was answered here."""
 
     @property
     def pane(self) -> Pane:
@@ -158,6 +164,54 @@ class Steering(App[int | DgError]):
     def action_reconnect(self) -> None:
         if host := self._host():
             self.send(ReconnectHost(host))
+
+    # ---- what a person is asked
+
+    def follow_questions(self) -> None:
+        """Ask what is open, the oldest first; not while another dialog or a field is being typed in."""
+        from dgconsole.console.asking import Asking
+
+        assert self.feed is not None
+        questions = self.feed.snapshot.questions
+        top = self.screen
+        if isinstance(top, Asking) and all(question.number != top.question.number for question in questions):
+            top.dismiss(None)
+            self.notify("that is no longer asked", markup=False)
+        elif len(self.screen_stack) == 1 and not isinstance(self.focused, Input):
+            waiting = next((question for question in questions if question.number > self._answered), None)
+            if waiting is not None:
+                self.push_screen(Asking(waiting), self._person_answered)
+
+    def _person_answered(self, answer: Answer | None) -> None:
+        if answer is None:
+            return
+        number = self._answered = answer.question
+
+        def heard(reply: Reply) -> None:
+            self.tell(reply)
+            if not reply.ok:
+                self._answered = number - 1  # asked again, if it is still open
+
+        self.send(answer, heard)
+
+    # ---- hosts and logs
+
+    def action_add_host(self) -> None:
+        from dgconsole.console.prompt import Prompt
+
+        text = (
+            "A name, a range, or an entry as hosts.yml has it: db07.example.org, db[07-09], db07: {clients: 4}. "
+            "The defaults of hosts.yml hold for it."
+        )
+        self.push_screen(
+            Prompt("Add a host", text, "Add"), lambda entry: self.send(AddHost(entry)) if entry else None
+        )
+
+    def action_whole_log(self) -> None:
+        if client := self.pane.target().client:
+            self.send(FetchLog(client))
+        else:
+            self.notify("choose a client: with ← → on Logs, or under the cursor on Overview", severity="warning")
 
     # ---- export
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from dgconsole.snapshot import ClientState, Notice, Snapshot
+from dgconsole.snapshot import ClientState, Notice, Question, Snapshot
 from dgconsole.views.clients import troubled
 from dgconsole.views.grid import Cell, Column, FixedRows, Line
 from dgconsole.views.signs import BAD_CLIENTS, Signs
@@ -13,7 +13,7 @@ from dgconsole.views.text import few, harmless, plural
 class Need(NamedTuple):
     """One line of the list.
 
-    ``kind`` is cause, host, clients, silent or notice; ``key`` the key that mends it and ``mend`` what that does;
+    ``kind`` is question, cause, host, clients, silent or notice; ``key`` mends it and ``mend`` says what that does;
     ``chunks`` the limbo chunks of a cause; ``target`` the host or client it is about; ``more`` the whole story.
     """
 
@@ -40,6 +40,7 @@ COLUMNS: tuple[Column, ...] = (
 def needs(snapshot: Snapshot) -> tuple[Need, ...]:
     """Everything that waits for a person, the worst first; ``CALM`` when nothing does; then what is only told."""
     found = [_notice(notice, "hot") for notice in snapshot.notices if notice.level == "error"]
+    found += [_question(question) for question in snapshot.questions]
     for cause in snapshot.causes:
         where = f" on {few(tuple(map(harmless, cause.hosts)))}" if cause.hosts else ""
         text = f"{plural(cause.count, 'chunk')} in limbo: {harmless(cause.text)}"
@@ -76,6 +77,12 @@ def _bad_clients(snapshot: Snapshot) -> list[Need]:
         back = "bring it back" if len(names) == 1 else "bring back"
         found.append(Need("clients", "hot", text, "R", back, (), names[0], text))
     return found
+
+
+def _question(question: Question) -> Need:
+    text = " ".join(map(harmless, question.text.splitlines()))
+    text = f"{harmless(question.host)} asks: {text}" if question.host else text
+    return Need("question", "warm", text, "enter", "answer it", more=text)
 
 
 def _notice(notice: Notice, tone: str) -> Need:

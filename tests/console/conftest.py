@@ -15,6 +15,8 @@ from dgconsole.console.app import ConsoleApp
 from dgconsole.snapshot import (
     CHUNK_STATES,
     AddClient,
+    AddHost,
+    Answer,
     AttemptRow,
     Cause,
     ChunkHistory,
@@ -31,6 +33,7 @@ from dgconsole.snapshot import (
     LogPage,
     Notice,
     Pause,
+    Question,
     Quit,
     Reply,
     Report,
@@ -89,6 +92,7 @@ class FakeSession:
         self.hosts: list[HostRow] = []
         self.causes: list[Cause] = []
         self.notices: list[Notice] = []
+        self.questions: list[Question] = []
         self.lines: list[LogLine] = []
         self.commands: list[Command] = []
         self.verdict, self.exit_status = "", None
@@ -155,6 +159,7 @@ class FakeSession:
             hosts=tuple(self.hosts),
             causes=tuple(self.causes),
             notices=tuple(self.notices),
+            questions=tuple(self.questions),
             log_end=len(self.lines),
             verdict=self.verdict,
             exit_status=self.exit_status,
@@ -300,7 +305,10 @@ class FakeSession:
             case Quit(now):
                 self.state = RunState.ENDED if now else RunState.STOPPING
                 self.exit_status = 130
-            case Export():
+            case Answer(number):
+                self.questions = [question for question in self.questions if question.number != number]
+                return Reply(True)
+            case Export() | AddHost():
                 return self.reply
         return Reply(True, type(command).__name__)
 
