@@ -431,7 +431,7 @@ async def test_a_key_that_needs_a_passphrase_is_named(ssh_hosts, launcher):
     assert "the passphrase of ~/.ssh/id_ed25519" in error.reason
     error = await refused(launcher, host.config(identity=str(ssh_hosts.identity)))
     assert error.hopeless
-    assert "asks for its passphrase" in error.reason
+    assert f"asked for, and not answered: the passphrase of {ssh_hosts.identity}" in error.reason
     assert "ssh-add" in error.mend
 
 

@@ -75,6 +75,7 @@ async def test_50_hosts_behind_4_servers_come_up_without_one_login_dropped(ssh_h
     assert not any("MaxStartups" in server.log() for server in servers)
 
 
+@pytest.mark.slow
 async def test_a_server_that_takes_one_login_at_a_time_gets_them_one_after_the_other(ssh_hosts, far_fleet, python):
     server = ssh_hosts.start("MaxStartups 1:100:1")
     hosts = [server.config(name=f"db{n}", deploy="none", python=python) for n in range(5)]
@@ -234,7 +235,7 @@ async def test_a_host_without_the_python_is_set_aside(ssh_hosts, far_fleet):
     reason = await set_aside(watched, host)
     assert "python3.99" in reason
     assert "not found" in reason
-    assert f"hosts.{host.name}.python" in reason
+    assert "Set 'python'" in reason
 
 
 @pytest.mark.parametrize("deploy", ["none", "venv"])

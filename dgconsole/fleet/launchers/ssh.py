@@ -223,14 +223,18 @@ class SshLauncher:
             if witness.told is not None and isinstance(error, asyncssh.PermissionDenied):
                 raise Wanted(Secret(PASSWORD, str(target)), refused=witness.told) from error
             asked = (*witness.asked, *(f"the passphrase of {key}" for key in self._left_out(target)))
-            raise host_error(error, phase, str(target), name=name, asked=asked) from error
+            denied = isinstance(error, asyncssh.PermissionDenied)
+            deaf = target.agent if denied and not await _answers(target.agent) else ""
+            raise host_error(error, phase, str(target), name=name, asked=asked, deaf_agent=deaf) from error
         return conn, witness
 
     def _passphrase(self, target: Target) -> dict[str, object]:
         """How asyncssh gets the passphrases of keys; Wanted where one is needed before the server can be asked."""
         questions = self._questions
-        if questions is None or not target.locked:
+        if not target.locked:
             return {}
+        if questions is None:
+            return {"ignore_encrypted": True}  # the agent may have it
         if all(key.public for key in target.locked):
             return {"passphrase": questions.passphrase}
         if target.named:
@@ -240,8 +244,8 @@ class SshLauncher:
 
     def _left_out(self, target: Target) -> list[str]:
         """Keys that were not tried, since nobody told their passphrase."""
-        asked = self._questions is not None and all(key.public for key in target.locked)
-        return [] if asked or target.named else [key.name for key in target.locked]
+        asked = self._questions is not None and (target.named or all(key.public for key in target.locked))
+        return [] if asked else [key.name for key in target.locked]
 
     async def _share(self, host: HostConfig, hops: tuple[str, ...]) -> Jump:
         """The jump host at the end of ``hops``, opened unless it is; ``_release`` gives it back."""
@@ -278,3 +282,13 @@ class SshLauncher:
         if (link := jump.link()) is not None:
             await end(link.conn)
             await self._release(link.jump)
+
+
+async def _answers(agent: str) -> bool:
+    """Whether somebody listens at the socket of the SSH agent."""
+    try:
+        _, writer = await asyncio.open_unix_connection(agent)
+    except OSError:
+        return False
+    writer.close()
+    return True

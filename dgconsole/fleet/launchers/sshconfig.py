@@ -1,5 +1,6 @@
 """Where a host really is: hosts.yml and the user's and the system's ssh configuration together, nothing sent yet."""
 
+import contextlib
 import getpass
 import os
 import shlex
@@ -54,6 +55,8 @@ class Target:
     """The ssh command with which a person looks at the host key and accepts it."""
     locked: tuple[LockedKey, ...]
     named: bool
+    agent: str
+    """The socket of the SSH agent, empty where there is none."""
     arguments: dict[str, object]
     """Keyword arguments for asyncssh.connect."""
 
@@ -73,7 +76,7 @@ def resolve(config: HostConfig, *, is_jump: bool = False) -> Target:
     found = options.config
     named = found.get("IdentityFile")
     if config.identity and not (is_jump and named):
-        arguments["client_keys"] = [str(Path(config.identity).expanduser())]
+        arguments |= _named_key(Path(config.identity).expanduser())
     if not found.get("Ciphers"):
         arguments["encryption_algs"] = FAST_CIPHERS
     arguments["known_hosts"] = keys = KnownHosts(_known_hosts(config, options))
@@ -92,6 +95,7 @@ def resolve(config: HostConfig, *, is_jump: bool = False) -> Target:
         accept=_accept(config, address, hops),
         locked=_locked(arguments.get("client_keys", named)),
         named="client_keys" in arguments,
+        agent=_agent(found.get("IdentityAgent")) if arguments.get("agent_path", "") is not None else "",
         arguments=arguments,
     )
 
@@ -217,20 +221,33 @@ def _locked(named: object) -> tuple[LockedKey, ...]:
             asyncssh.read_private_key(file)
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
             if "assphrase" in str(error):
-                found.append(LockedKey(name, str(file), _has_public_half(file)))
+                found.append(LockedKey(name, str(file), _public_half(file) is not None))
         except OSError:
             continue
     return tuple(found)
 
 
-def _has_public_half(file: Path) -> bool:
+def _named_key(file: Path) -> dict[str, object]:
+    """Arguments that try this key and no other: an agent full of others would use up what a server allows.
+
+    From the agent if that has it, else from the file.
+    """
+    public = _public_half(file)
+    of_agent = {"agent_path": None} if public is None else {"agent_identities": [public]}
+    return {"client_keys": [str(file)], **of_agent}
+
+
+def _agent(named: object) -> str:
+    path = str(named or os.environ.get("SSH_AUTH_SOCK", ""))
+    return str(Path(path).expanduser()) if path else ""
+
+
+def _public_half(file: Path) -> asyncssh.SSHKey | None:
+    """What can be read of a key without its passphrase."""
     for place in (f"{file}.pub", file):
-        try:
-            asyncssh.read_public_key(place)
-        except (OSError, asyncssh.KeyImportError):
-            continue
-        return True
-    return False
+        with contextlib.suppress(OSError, asyncssh.KeyImportError):
+            return asyncssh.read_public_key(place)
+    return None
 
 
 def _accept(config: HostConfig, address: str, hops: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ import os
 import socket
 
 import asyncssh
+from asyncssh.constants import OPEN_REQUEST_SESSION_FAILED
 
 from dgconsole.support.errors import HostError
 
@@ -39,17 +40,24 @@ def too_long(phase: str, target: str, seconds: float) -> HostError:
     return HostError(f"{target}: no end of phase {phase!r} within {seconds:g} s", SILENT.get(phase, ""))
 
 
-def host_error(error: BaseException, phase: str, target: str, *, name: str, asked: tuple[str, ...] = ()) -> HostError:
+NO_SFTP = (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost, asyncssh.SFTPBadMessage)
+"""While the connection lives: what answers there does not speak SFTP."""
+
+
+def host_error(
+    error: BaseException, phase: str, target: str, *, name: str, asked: tuple[str, ...] = (), deaf_agent: str = ""
+) -> HostError:
     """What ``error`` means in ``phase`` on the way to ``target``, which hosts.yml calls ``name``.
 
-    ``asked`` is what the server asked of a person. Host keys that are not accepted are told by ``hostkeys``.
+    ``asked`` is what the server asked of a person, ``deaf_agent`` the socket of an SSH agent that is away. Host keys
+    that are not accepted are told by ``hostkeys``.
     """
     if isinstance(error, HostError):
         return error
     text = text_of(error)
     head = f"{target}: {phase}"
     if isinstance(error, asyncssh.PermissionDenied):
-        return _denied(target, name, asked)
+        return _denied(target, name, asked, deaf_agent)
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
         return HostError(f"{head}: {text}", "Look at its line in known_hosts.", hopeless=True)
     if isinstance(error, (asyncssh.KeyImportError, asyncssh.KeyEncryptionError)):
@@ -67,6 +75,10 @@ def host_error(error: BaseException, phase: str, target: str, *, name: str, aske
         )
         mend = f"Set hosts.{name}.identity, or IdentitiesOnly in ~/.ssh/config." if "authentication" in text else ""
         return HostError(f"{head}: {text}", mend, hopeless=hopeless)
+    unheard = isinstance(error, asyncssh.ChannelOpenError) and error.code == OPEN_REQUEST_SESSION_FAILED
+    if isinstance(error, NO_SFTP) or (unheard and phase.startswith("copy")):
+        mend = f"Have its server give it (Subsystem sftp internal-sftp), or set hosts.{name}.deploy: none."
+        return HostError(f"{head}: no SFTP there ({text})", mend, hopeless=True)
     if isinstance(error, asyncssh.ChannelOpenError):
         forbidden = error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
         mend = "The jump host must allow it (AllowTcpForwarding)." if forbidden else ""
@@ -81,8 +93,10 @@ def host_error(error: BaseException, phase: str, target: str, *, name: str, aske
     return HostError(f"{head}: {text}", hopeless=isinstance(error, ValueError))
 
 
-def _denied(target: str, name: str, asked: tuple[str, ...]) -> HostError:
+def _denied(target: str, name: str, asked: tuple[str, ...], deaf_agent: str) -> HostError:
     reason = f"{target}: the login was refused"
+    if deaf_agent:
+        reason += f"; no SSH agent answers at {deaf_agent}"
     if asked:
         reason += f"; asked for, and not answered: {', '.join(asked)}"
     mend = f"Check hosts.{name}.user and hosts.{name}.identity, or load the key into an agent (ssh-add)."
