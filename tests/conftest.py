@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import json
 import os
 import pwd
 import secrets
@@ -441,3 +442,37 @@ def new_mariadb(need: Callable[[bool, str], None]) -> Iterator[Callable[..., Mar
 def mariadb(new_mariadb: Callable[..., MariaDb]) -> MariaDb:
     """The session's MariaDB server. Each test takes a database of its own: ``mariadb.schema()``."""
     return new_mariadb()
+
+
+def loaded_from(folder: Path) -> list[str]:
+    """Every file that qserv-ingest would fetch from a folder, as its own code goes about it."""
+    metadata = json.loads((folder / "metadata.json").read_bytes())
+    assert metadata["version"] >= 12
+    assert metadata["formats"].keys() <= {"csv", "tsv", "txt"}
+    for signs in metadata["formats"].values():
+        assert all(1 <= len(sign) <= 2 and sign.isprintable() for sign in signs.values())
+    base = json.loads((folder / metadata["database"]).read_bytes())
+    assert min(base["num_stripes"], base["num_sub_stripes"]) > 0
+    assert base["overlap"] >= 0
+    needed: list[str] = []
+    seen: set[str] = set()
+    for table in metadata["tables"]:
+        schema = json.loads((folder / table["schema"]).read_bytes())
+        assert schema["database"] == base["database"]
+        assert all(column["name"] and column["type"] for column in schema["schema"])
+        is_director = bool(schema["is_partitioned"]) and not schema.get("director_table")
+        assert is_director or schema["director_table"] in seen, "directors are registered first"
+        seen.add(schema["table"])
+        for data in table["data"]:
+            needed += [f"{data['directory']}/chunk_{chunk}.txt" for chunk in data["chunks"]]
+            if is_director:
+                overlaps = data.get("overlaps") or data["chunks"]
+                needed += [f"{data['directory']}/chunk_{chunk}_overlap.txt" for chunk in overlaps]
+        assert [path for path in table["indexes"] if not (folder / path).is_file()] == []
+    assert len(needed) == len(set(needed))
+    return needed
+
+
+@pytest.fixture(name="loaded_from")
+def _loaded_from() -> Callable[[Path], list[str]]:
+    return loaded_from

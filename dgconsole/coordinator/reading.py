@@ -1,7 +1,7 @@
 """What can be read of a run: counts, clients, states of all chunks, causes, history, report."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TypeVar
@@ -21,7 +21,11 @@ from dgconsole.coordinator.standing import (
     table_of,
 )
 from dgconsole.coordinator.tally import Sum, Tally
+from dgconsole.coordinator.whereabouts import write_metadata
+from dgconsole.ingest.metadata import METADATA
+from dgconsole.ingest.schema import DatabaseSchema
 from dgconsole.plan import Plan
+from dgconsole.settings.structs import TextFile
 from dgconsole.snapshot import (
     Cause,
     ChunkHistory,
@@ -200,6 +204,14 @@ class Reading:
             await self._read(lambda reader: write(report_rows(reader)))
         except OSError as error:
             raise InputError(Problem(f"cannot be written: {error.strerror}", file=str(path))) from error
+
+    async def write_metadata(self, schema: DatabaseSchema, texts: Sequence[TextFile], chunks: Path) -> str:
+        """Say in ``chunks`` what is there and what stays on hosts; see ``whereabouts``. InputError if it cannot."""
+        try:
+            return await self._read(lambda reader: write_metadata(reader, schema, texts, chunks))
+        except OSError as error:
+            what = f"cannot be written: {error.strerror}"
+            raise InputError(Problem(what, file=str(chunks / METADATA))) from error
 
     async def _read(self, question: Callable[[Reader], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, question)
