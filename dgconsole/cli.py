@@ -118,6 +118,9 @@ def _parser() -> Parser:
         metavar="N",
         help="at most so many chunks in a client's hand (default: 5)",
     )
+    parser.add_argument(
+        "--replace", action="store_true", help="drop what another plan has put into the database, and fill it anew"
+    )
     parser.add_argument("--keep-csv", action="store_true", help="clients keep the CSV that datagen would write")
     parser.add_argument("--version", action="version", version=f"dgconsole {__version__}")
     return parser
@@ -152,6 +155,7 @@ async def _open(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace,
         max_attempts=given.max_attempts,
         chunks_per_request=given.chunks_per_request,
         keep_csv=given.keep_csv,
+        replace=given.replace,
         headless=headless,
     )
     return await Session.open(hosts, config, options)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -388,6 +389,14 @@ class Coordinator(Reading):
     async def stop_client(self, name: str, *, now: bool) -> None:
         """Have one client stop."""
         await self._want(e.StopOne(name, now))
+
+    async def finish(self, *, partial_sky: bool) -> Sequence[str]:
+        """Have the destination do what follows the last chunk; words on what it did. ChunkError: it could not."""
+        if self.bug:
+            return ()
+        counts = self.counts()
+        work = partial(self._destination.finish, complete=counts.completed == counts.total, partial_sky=partial_sky)
+        return await asyncio.get_running_loop().run_in_executor(self._threads["destination"], work)
 
     async def close(self) -> None:
         """End all connections, write what is left, close the ledger. What is in hand goes back without blame."""

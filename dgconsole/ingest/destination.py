@@ -134,5 +134,8 @@ class Destination(Protocol):
     def sweep(self) -> None:
         """Remove what attempts left behind; only while no client works."""
 
+    def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:
+        """Nothing is left to accept in this session; words for people on what was done. May be called again."""
+
     def close(self) -> None:
         """The run is over and all clients have ended."""

@@ -97,6 +97,9 @@ class FilesDestination:
                 for path in left:
                     Path(path).unlink(missing_ok=True)
 
+    def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
     def close(self) -> None:
         self.sweep()
 

@@ -9,6 +9,7 @@ from dgconsole.coordinator.rundir import RunDir, open_or_create
 from dgconsole.fleet.wiring import Timing
 from dgconsole.plan import Plan, Targets, configured_targets, resolve_targets
 from dgconsole.plan.load import load_plan
+from dgconsole.session.destinations import check_destination, replacing
 from dgconsole.settings.frozen import frozen_files
 from dgconsole.settings.structs import HostConfig, RunSettings
 from dgconsole.sky.tiling import tiling_of
@@ -30,6 +31,8 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     lease: float = 30.0
     stall_timeout: float = 600.0
     retry_wait: float = 1.0
+    replace: bool = False
+    """Fill a database that another plan has filled before, once what is there is dropped."""
 
 
 class Prepared(Struct, frozen=True):
@@ -55,6 +58,7 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
         problems.append(Problem(what, key="--report"))
     try:
         settings, plan = load_plan(config)
+        settings = replacing(settings) if options.replace else settings
         problems += _unreachable(hosts, settings)
         problems += _not_collected(hosts, settings)
         targets = _targets(settings, plan, options.chunks)
@@ -62,6 +66,8 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
         raise InputError(*error.problems, *problems) from error
     InputError.raise_if(problems)
     path = options.run_dir or Path("runs") / settings.name
+    if not path.exists():
+        check_destination(settings, plan)
     return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
 
 

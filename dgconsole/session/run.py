@@ -13,10 +13,10 @@ from dgconsole import __version__
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
 from dgconsole.coordinator.server import Coordinator
-from dgconsole.ingest.files import FilesDestination
 from dgconsole.plan import bundle_items
 from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
+from dgconsole.session.destinations import destination_of
 from dgconsole.session.opening import Prepared, SessionOptions, prepare
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
@@ -45,7 +45,7 @@ from dgconsole.snapshot import (
     StopClient,
 )
 from dgconsole.support.clock import Clock, SystemClock
-from dgconsole.support.errors import InputError
+from dgconsole.support.errors import ChunkError, InputError
 from dgconsole.support.logbook import CONSOLE, LogBook
 
 LOOK_EVERY = 0.5
@@ -114,7 +114,7 @@ class Session:
                 prepared.plan,
                 prepared.targets.ids,
                 bundle,
-                FilesDestination(run_dir.chunks),
+                destination_of(prepared.settings, prepared.plan, run_dir.chunks),
                 Options(
                     max_attempts=options.max_attempts,
                     chunks_per_request=options.chunks_per_request,
@@ -123,9 +123,11 @@ class Session:
                     lease=options.lease,
                     stall_timeout=options.stall_timeout,
                     retry_wait=options.retry_wait,
+                    direct=prepared.settings.ingest_kind != "files",
                 ),
                 clock,
                 logbook.write,
+                prepared.settings.secrets,
             )
         except BaseException:
             logging.getLogger().removeHandler(logbook.handler)
@@ -152,6 +154,7 @@ class Session:
         self._listen_for_faces()
         if self._coordinator.finished.is_set():
             await self._write_reports()  # the session that made the last chunk may have died before it could
+            await self._finish_destination()
             self._end(self._finished_before())
         else:
             await self._start_crew()
@@ -187,6 +190,7 @@ class Session:
         while True:
             await self._coordinator.finished.wait()
             if not self._ended:
+                await self._finish_destination()
                 await self._write_reports()
                 self._end("")
             await self._more.wait()
@@ -214,6 +218,16 @@ class Session:
         if self._crew.alive():
             return True
         return any(row.state in _TAKES_PART for row in self._coordinator.clients())
+
+    async def _finish_destination(self) -> None:
+        """Have the destination do what follows the last chunk of a session."""
+        try:
+            for line in await self._coordinator.finish(partial_sky=self._prepared.targets.partial):
+                self._say(line)
+                self._notices.append(Notice(line, level="info"))
+        except ChunkError as error:
+            self._say(error.text, "ERROR")
+            self._notices.append(Notice(error.text, level="error"))
 
     async def _write_reports(self) -> None:
         copies = [self._prepared.run_dir.report, *([self._options.report] if self._options.report else [])]
@@ -416,6 +430,7 @@ class Session:
         if self._quit is None or not self._quit.now:
             await self._coordinator.stopped.wait()
         await self._crew.stop(STOP_GRACE)
+        await self._finish_destination()
         await self._write_reports()
         self._end("")
         self._over.set()
