@@ -23,7 +23,7 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-COMMANDS = ("attach", "report")
+COMMANDS = ("attach", "report", "serve")
 """Words that stand where hosts.yml does otherwise; each is a module of ``commands``."""
 
 Main = Callable[[Sequence[str]], int]
@@ -100,7 +100,8 @@ def _parser() -> Parser:
         epilog="exit status: 0 every target chunk completed; 1 some are not; 2 bad input, nothing started; "
         "130 ended by q or a signal\n\n"
         "dgconsole attach RUN_DIR   the console on a run that goes on elsewhere\n"
-        "dgconsole report RUN_DIR   what a run came to, whether it is finished, crashed or goes on",
+        "dgconsole report RUN_DIR   what a run came to, whether it is finished, crashed or goes on\n"
+        "dgconsole serve RUN_DIR    attach in a browser",
     )
     parser.add_argument("hosts", metavar="hosts.yml", help="which hosts run how many clients")
     parser.add_argument("--headless", action="store_true", help="no screen: progress on stderr, a table on stdout")
