@@ -169,8 +169,12 @@ class Coordinator(Reading):
         self.stopped.set()
 
     async def _ticks(self) -> None:
+        options = self._core.options
         while True:
-            await asyncio.sleep(self._core.options.tick)
+            before = self._clock.now()
+            await asyncio.sleep(options.tick)
+            if self._clock.now() - before > options.tick + options.heartbeat:
+                await asyncio.sleep(options.heartbeat)  # we were stopped: what clients said meanwhile is read first
             self._committer.put(e.Tick())
 
     # ---- clients

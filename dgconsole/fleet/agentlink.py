@@ -7,10 +7,24 @@ from typing import TypeVar
 
 import msgspec
 
-from dgconsole.fleet.frames import BOOTSTRAP, AnyEvent, HelloAgent, Order, agent_source, decode, encode
+from dgconsole.fleet.frames import (
+    AGENT_BOOTSTRAP,
+    NOT_FOUND,
+    TOO_OLD,
+    AnyEvent,
+    HelloAgent,
+    Order,
+    agent_source,
+    decode,
+    encode,
+)
 from dgconsole.fleet.launchers.channel import Channel, Connection
 from dgconsole.support.errors import HostError
 
+MOST_SHOWN = 300
+"""Characters of a line of noise that are shown."""
+ENDED_MEND = "See what its shell, or its SSH server (ForceCommand), runs there in place of a command."
+PYTHON_MEND = "Set 'python' of that host in hosts.yml to one that can; R tries again."
 MAX_NOISE = 64 * 1024
 MAX_LINE = 64 * 1024 * 1024
 
@@ -29,15 +43,16 @@ class AgentLink:
     async def open(cls, connection: Connection, python: str, *, lease: float, patience: float) -> "AgentLink":
         """Send the agent and wait for its hello; whatever a shell prints before it is passed over.
 
-        HostError names the phase (start or hello) that failed or ran out of time.
+        HostError names the phase (start or hello) that failed or ran out of time; it is hopeless where ``python``
+        cannot be run over there.
         """
         nonce = "dgconsole-agent-" + secrets.token_hex(16)
-        argv = (python, "-u", "-c", BOOTSTRAP, nonce, f"{lease:g}")
+        argv = (python, "-u", "-c", AGENT_BOOTSTRAP, nonce, f"{lease:g}")
         channel = await _within(patience, "start", connection.run(argv))
         try:
             source = agent_source()
             channel.write(b"%d\n" % len(source) + source)
-            hello, rest = await _within(patience, "hello", _hear_hello(channel, nonce.encode()))
+            hello, rest = await _within(patience, "hello", _hear_hello(channel, nonce.encode(), python))
         except BaseException:
             channel.kill()
             await channel.close()
@@ -74,7 +89,7 @@ class AgentLink:
             await self._channel.close()
 
 
-async def _hear_hello(channel: Channel, nonce: bytes) -> tuple[HelloAgent, bytes]:
+async def _hear_hello(channel: Channel, nonce: bytes, python: str) -> tuple[HelloAgent, bytes]:
     noise = b""
     mark = b"\n" + nonce + b" "
     while True:
@@ -87,9 +102,16 @@ async def _hear_hello(channel: Channel, nonce: bytes) -> tuple[HelloAgent, bytes
             assert isinstance(hello, HelloAgent)
             return hello, noise[end + 1 :]
         if not data or len(noise) > MAX_NOISE:
-            said = [*noise.decode("utf-8", "replace").split("\n")[:20], await channel.noise()]
-            text = "; ".join(part.strip() for part in said if part.strip()) or "nothing"
-            raise HostError(f"no hello from the host agent; the host said: {text}")
+            said = noise.decode("utf-8", "replace").split("\n")[:20]
+            if not data:
+                said.append(await channel.noise())
+            text = "; ".join(part.strip()[:MOST_SHOWN] for part in said if part.strip()) or "nothing"
+            status = None if data else await channel.wait()
+            if status in (NOT_FOUND, TOO_OLD):
+                raise HostError(f"{python} cannot be run: {text}", PYTHON_MEND, hopeless=True)
+            of_its_own = bool(data) or (status is not None and status >= 0 and text != "nothing")
+            mend = ENDED_MEND if of_its_own else ""
+            raise HostError(f"no hello from the host agent; the host said: {text}", mend, hopeless=of_its_own)
 
 
 async def _within(seconds: float, phase: str, doing: Awaitable[T]) -> T:

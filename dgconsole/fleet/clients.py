@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from dgconsole.support.lastwords import tells_of_a_lost_console
+
 MAX_RESTARTS = 3
 
 
@@ -16,7 +18,7 @@ class EndKind(StrEnum):
     REFUSED = "refused"
     """Bad input or a locked workdir: the same again would fail the same way."""
     VANISHED = "vanished"
-    """Killed, crashed, or lost with its agent; started again."""
+    """Killed, crashed, lost with its agent, or left without its console; started again."""
 
 
 class ClientEnd(Struct, frozen=True):
@@ -26,12 +28,24 @@ class ClientEnd(Struct, frozen=True):
     text: str
 
 
-def end_of(status: int) -> ClientEnd:
-    """The meaning of ``status`` (as waitpid has it: negative for a signal)."""
+def end_of(status: int, words: str = "", *, with_agent: bool = False) -> ClientEnd:
+    """The meaning of ``status`` (as waitpid has it: negative for a signal).
+
+    Parameters
+    ----------
+    words
+        What the client said last; a console that it lost is found again by the next one.
+    with_agent
+        The host agent was ending, and ended it.
+    """
     if status == 0:
         return ClientEnd(EndKind.DONE, "no more chunks")
+    if with_agent and status != 2:
+        return ClientEnd(EndKind.VANISHED, "ended with its host agent")
+    if status == 1 and tells_of_a_lost_console(words):
+        return ClientEnd(EndKind.VANISHED, words)
     if status == 1:
-        return ClientEnd(EndKind.GAVE_UP, "gave up (exit status 1); its log says why")
+        return ClientEnd(EndKind.GAVE_UP, f"{words or 'gave up; its log says why'} (exit status 1)")
     if status == 2:
         return ClientEnd(EndKind.REFUSED, "could not start (exit status 2); its log says why")
     if status < 0:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from dgconsole import __version__
 from dgconsole.fleet.deploy.wheel import own_wheel
-from dgconsole.fleet.hostrunner import HostRunner, Process
+from dgconsole.fleet.hostrunner import HostRunner
 from dgconsole.fleet.launchers.channel import Connect
 from dgconsole.fleet.launchers.local import connect_local
+from dgconsole.fleet.processes import Process
 from dgconsole.fleet.wiring import Log, OnClientExit, OnHostChange, Timing, Wiring
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import HostRow
@@ -51,7 +52,7 @@ class Fleet:
 
     def client_names(self) -> list[tuple[str, str]]:
         """(client, host) of every client that was asked for so far."""
-        return [(p.name, host) for host, runner in self._runners.items() for p in runner.processes.values()]
+        return [(p.name, host) for host, runner in self._runners.items() for p in runner.processes.by_name.values()]
 
     def start(self) -> None:
         """Connect to every host and start its clients, all at the same time."""
@@ -68,7 +69,7 @@ class Fleet:
 
     def processes(self) -> tuple[Process, ...]:
         """Every client process, running or not; read only."""
-        return tuple(p for runner in self._runners.values() for p in runner.processes.values())
+        return tuple(p for runner in self._runners.values() for p in runner.processes.by_name.values())
 
     def alive(self) -> bool:
         """Whether any client runs, is being started, or will be started again by itself."""
@@ -80,11 +81,11 @@ class Fleet:
 
     def end_client(self, client: str, grace: float | None = None) -> None:
         """TERM to one client, KILL after ``grace`` seconds; it is not started again."""
-        self._runner_of(client).end_client(client, self._grace if grace is None else grace)
+        self._runner_of(client).processes.end(client, self._grace if grace is None else grace)
 
     def kill_client(self, client: str) -> None:
         """KILL one client; it is started again like any that vanished."""
-        self._runner_of(client).kill_client(client)
+        self._runner_of(client).processes.kill(client)
 
     def restart_ended(self) -> list[tuple[str, str]]:
         """Start again, with fresh tries, the clients that gave up, were lost or refused; (client, host) of each."""
@@ -103,7 +104,7 @@ class Fleet:
 
     def _runner_of(self, client: str) -> HostRunner:
         for runner in self._runners.values():
-            if client in runner.processes:
+            if client in runner.processes.by_name:
                 return runner
         raise KeyError(client)
 

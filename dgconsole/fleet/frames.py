@@ -8,8 +8,16 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+TOO_OLD = 126
+"""Exit status of a Python that cannot run the agent; the shell's own for a program that cannot be run."""
+NOT_FOUND = 127
 BOOTSTRAP = "import sys;n=int(sys.stdin.buffer.readline());exec(compile(sys.stdin.buffer.read(n),'hostagent','exec'))"
-"""Reads the agent's source from stdin: its length on a line, then the text."""
+"""Reads a program's source from stdin: its length on a line, then the text."""
+AGENT_BOOTSTRAP = (
+    "import sys;v=sys.version;"
+    f"sys.version_info<(3,8)and(sys.stderr.write('it is Python '+v.split()[0]+', too old'),sys.exit({TOO_OLD}));{BOOTSTRAP}"
+)
+"""The same for the agent, in words that Python 2 understands."""
 
 
 def agent_source() -> bytes:
@@ -22,12 +30,17 @@ class Order(Struct, frozen=True, tag_field="do"):
 
 
 class Prepare(Order, frozen=True, tag="prepare"):
-    """Run the setup lines once, add ``env``, and ask ``python`` for our package's version."""
+    """Run the setup lines once, add ``env``, and ask ``python`` for our version and those of ``packages``.
+
+    The files in ``remove`` are the agent's to remove at its end.
+    """
 
     setup: tuple[str, ...]
     env: dict[str, str]
     python: str
     timeout: float
+    packages: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
 
 
 class Start(Order, frozen=True, tag="start"):
@@ -85,12 +98,18 @@ class HelloAgent(Event, frozen=True, tag="hello"):
 
 
 class Prepared(Event, frozen=True, tag="prepared"):
-    """``ok`` False: ``phase`` (setup or python) failed with ``text``."""
+    """``ok`` False: ``phase`` (setup or python) failed with ``text``.
+
+    ``python`` is the version of the clients' Python ("" where it did not start), ``version`` that of our package
+    in it, ``packages`` those that were asked for ("" where there is none).
+    """
 
     ok: bool
     phase: str
     text: str
     version: str
+    python: str = ""
+    packages: dict[str, str] = {}
 
 
 class Started(Event, frozen=True, tag="started"):
@@ -115,10 +134,11 @@ class Log(Event, frozen=True, tag="log"):
 
 
 class Exited(Event, frozen=True, tag="exited"):
-    """``status`` as waitpid has it: negative for a signal."""
+    """``status`` as waitpid has it: negative for a signal. ``with_agent``: the agent was ending, and ended it."""
 
     name: str
     status: int
+    with_agent: bool = False
 
 
 class Load(Event, frozen=True, tag="load"):
@@ -132,7 +152,9 @@ class PongAgent(Event, frozen=True, tag="pong"):
 
 
 class Ended(Event, frozen=True, tag="ended"):
-    """The agent's last word: no client is left."""
+    """The agent's last word: no client is left. ``why`` it ends is for people."""
+
+    why: str = ""
 
 
 AnyEvent = HelloAgent | Prepared | Started | StartFailed | Log | Exited | Load | PongAgent | Ended

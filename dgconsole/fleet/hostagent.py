@@ -3,7 +3,8 @@
 Sent as text and run there with nothing but a Python (3.8 or newer), so it imports only the standard library.
 It speaks JSON, one object a line, on stdin and stdout. It ends, and all clients with it, when its stdin
 closes, when nothing came for the length of the lease, or when it is told to. Everything happens in one loop
-that never waits for a reader: control lines go out first, logs only as far as the console gave credit.
+that never waits for anybody: control lines go out first, logs only as far as the console gave credit, and
+what prepares the host runs beside the loop like a client.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import collections
 import ctypes
 import errno
 import fcntl
+import functools
 import json
 import os
 import platform
+import select
 import selectors
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 READ = 65536
@@ -28,9 +32,32 @@ LOG_FRAME = 8192
 LOG_FILE = 16 * 1024 * 1024
 LOAD_EVERY = 5.0
 KILL_AFTER = 5.0
+LAST_WORDS = 2.0
+MAX_SAID = 1024 * 1024
 MAX_COMMAND = 16 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+SETUP_FD = 9
+AT_ONCE = ("ping", "credit", "quit")
+VENV_STAMP = "dgconsole-deploy.json"
+STAMP_EVERY = 3600.0
+
+ASK = """
+import json, sys
+told = {"python": sys.version.split()[0], "version": "", "text": "", "packages": {}}
+try:
+    import dgconsole
+    told["version"] = dgconsole.__version__
+    from importlib import metadata
+    for name in sys.argv[1:]:
+        try:
+            told["packages"][name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            told["packages"][name] = ""
+except Exception:
+    told["text"] = "%s: %s" % (sys.exc_info()[0].__name__, sys.exc_info()[1])
+print("\\n" + json.dumps(told))
+"""
 
 
 def _libc() -> ctypes.CDLL | None:
@@ -104,6 +131,21 @@ class Client:
         self.cpu: tuple[float, float] | None = None
 
 
+class Job:
+    """A program that prepares the host: ``then`` is called with its exit status (None: too late) and what it said."""
+
+    def __init__(self, process: subprocess.Popen[bytes], until: float, then: Callable[..., None]) -> None:
+        assert process.stdout is not None and process.stderr is not None
+        self.process = process
+        self.until = until
+        self.then = then
+        self.said = {process.stdout: b"", process.stderr: b""}
+        self.open = [process.stdout, process.stderr]
+
+    def texts(self) -> list[bytes]:
+        return list(self.said.values())
+
+
 class Agent:
     """The loop: commands in, clients watched, events out."""
 
@@ -113,11 +155,16 @@ class Agent:
         self.clients: dict[str, Client] = {}
         self.env = dict(os.environ)
         self.inbox = b""
+        self.orders: collections.deque[dict[str, Any]] = collections.deque()
+        self.job: Job | None = None
+        self.leftovers: list[str] = []
         self.outbox: collections.deque[bytes] = collections.deque()
         self.credit = 0
         self.heard = time.monotonic()
         self.load_at = self.heard + LOAD_EVERY
+        self.stamp_at = self.heard + STAMP_EVERY
         self.ending = False
+        self.why = ""
         self.grace = KILL_AFTER
 
     # ---- the loop
@@ -131,29 +178,35 @@ class Agent:
         signal.set_wakeup_fd(wake_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.end(self.grace))
+            signal.signal(number, lambda number, _: self.end(self.grace, signal.Signals(number).name))
         self.selector.register(0, selectors.EVENT_READ, self.read_commands)
         self.selector.register(self.wake_read, selectors.EVENT_READ, self.reap)
         self.hello(nonce)
-        while not (self.ending and not self.clients):
+        while not (self.ending and not self.clients and self.job is None):
             self.flush()
             for key, _ in self.selector.select(self.wait()):
                 key.data()
             self.reap()
+            self.look_at_job()
+            while self.orders and self.job is None:
+                self.obey(self.orders.popleft())
             self.keep_time()
-        self.say({"is": "ended"})
+        self.leave_nothing()
+        self.say({"is": "ended", "why": self.why})
         self.flush_all()
 
     def wait(self) -> float:
         now = time.monotonic()
         ends = [self.load_at, self.heard + self.lease]
+        if self.job is not None:
+            ends.append(self.job.until)
         ends += [c.kill_at for c in self.clients.values() if c.kill_at is not None]
         return max(0.0, min(min(ends) - now, 1.0))
 
     def keep_time(self) -> None:
         now = time.monotonic()
         if now > self.heard + self.lease and not self.ending:
-            self.end(self.grace)
+            self.end(self.grace, "it has heard nothing from the console for %.0f s" % (now - self.heard))
         for client in self.clients.values():
             if client.kill_at is not None and now >= client.kill_at:
                 self.signal(client, signal.SIGKILL)
@@ -161,6 +214,17 @@ class Agent:
         if now >= self.load_at:
             self.load_at = now + LOAD_EVERY
             self.load()
+        if now >= self.stamp_at:
+            self.stamp_at = now + STAMP_EVERY
+            self.mark_venv()
+
+    @staticmethod
+    def mark_venv() -> None:
+        """The venv that we run from is in use: its age counts from now."""
+        try:
+            os.utime(os.path.join(sys.prefix, VENV_STAMP))
+        except OSError:
+            pass  # not one that the console made
 
     # ---- talking
 
@@ -199,18 +263,24 @@ class Agent:
             except OSError:
                 self.outbox.clear()
                 self.watch_stdout(False)
-                self.end(self.grace)
+                self.end(self.grace, "its stdout was closed")
                 return
             if sent < len(data):
                 self.outbox.appendleft(data[sent:])
 
     def flush_all(self) -> None:
-        os.set_blocking(1, True)
-        try:
-            while self.outbox:
-                os.write(1, self.outbox.popleft())
-        except OSError:
-            pass
+        """The last words, as long as somebody takes them."""
+        self.watch_stdout(False)
+        self.credit = 0
+        until = time.monotonic() + LAST_WORDS
+        while self.outbox and time.monotonic() < until:
+            before = len(self.outbox), len(self.outbox[0])
+            self.flush()
+            if not self.outbox:
+                return
+            if before != (len(self.outbox), len(self.outbox[0])):
+                until = time.monotonic() + LAST_WORDS
+            select.select([], [1], [], max(0.0, until - time.monotonic()))
 
     def watch_stdout(self, wanted: bool) -> None:
         watched = 1 in self.selector.get_map()
@@ -247,16 +317,17 @@ class Agent:
             data = b""
         if not data:
             self.selector.unregister(0)
-            self.end(self.grace)
+            self.end(self.grace, "its stdin was closed")
             return
         self.heard = time.monotonic()
         self.inbox += data
         if len(self.inbox) > MAX_COMMAND:
-            self.end(self.grace)
+            self.end(self.grace, "an order without end")
         *lines, self.inbox = self.inbox.split(b"\n")
         for line in lines:
             if line.strip():
-                self.obey(json.loads(line.decode("utf-8")))
+                order = json.loads(line.decode("utf-8"))
+                self.obey(order) if order["do"] in AT_ONCE else self.orders.append(order)
 
     def obey(self, order: dict[str, Any]) -> None:
         do = order["do"]
@@ -269,7 +340,7 @@ class Agent:
         elif do == "start":
             self.start(order)
         elif do == "quit":
-            self.end(order["grace"])
+            self.end(order["grace"], "told to")
         elif order["name"] in self.clients:
             client = self.clients[order["name"]]
             if do == "term":
@@ -283,70 +354,116 @@ class Agent:
     def prepare(self, order: dict[str, Any]) -> None:
         """Run the setup lines in one shell, take over its environment, and ask its Python for our package."""
         self.env.update(order["env"])
-        if order["setup"]:
-            problem = self.set_up(order["setup"], order["timeout"])
-            if problem:
-                self.say({"is": "prepared", "ok": False, "phase": "setup", "text": problem, "version": ""})
-                return
-        ask = "import dgconsole; print(dgconsole.__version__)"
+        self.leftovers = order["remove"]
+        lines = order["setup"]
+        if not lines:
+            self.ask(order)
+            return
+        script = ["exec %d>&1 >/dev/null" % SETUP_FD, "set -e"]
+        script.append("trap 'echo \"line $SETUP_LINE failed\" >&2; exit 1' EXIT")
+        script += ["SETUP_LINE=%d\n%s" % pair for pair in enumerate(lines, 1)]
+        script += ["trap - EXIT", "env -0 >&%d" % SETUP_FD]
+        self.begin(["bash", "-c", "\n".join(script)], order["timeout"], functools.partial(self.set_up, order))
+
+    def set_up(self, order: dict[str, Any], status: int | None, out: bytes, err: bytes) -> None:
+        if status == 0:
+            pairs = (entry.split(b"=", 1) for entry in out.split(b"\0") if b"=" in entry)
+            self.env = {os.fsdecode(k): os.fsdecode(v) for k, v in pairs}
+            self.ask(order)
+            return
+        said = err.decode("utf-8", "replace").strip().splitlines()
+        problem = "; ".join(said[-3:]) or "exit status %s" % status
+        if status is None:
+            problem = "no end after %g s" % order["timeout"]
+        self.prepared("setup", problem)
+
+    def ask(self, order: dict[str, Any]) -> None:
+        argv = [order["python"], "-c", ASK, *order["packages"]]
+        self.begin(argv, order["timeout"], functools.partial(self.asked, order))
+
+    def asked(self, order: dict[str, Any], status: int | None, out: bytes, err: bytes) -> None:
         try:
-            asked = subprocess.run(
-                [order["python"], "-c", ask],
+            told = json.loads(out.decode("utf-8", "replace").strip().rpartition("\n")[2])
+        except ValueError:
+            last = err.decode("utf-8", "replace").strip().splitlines()[-1:]
+            none = "exit status %s" % status if status is not None else "no end after %g s" % order["timeout"]
+            self.prepared("python", "".join(last) or none)
+            return
+        self.prepared("python", told["text"], told)
+
+    def prepared(self, phase: str, problem: str, told: dict[str, Any] | None = None) -> None:
+        told = told or {"python": "", "version": "", "packages": {}}
+        self.say(dict(told, **{"is": "prepared", "ok": not problem, "phase": phase, "text": problem}))
+
+    # ---- programs that prepare
+
+    def begin(self, argv: list[str], timeout: float, then: Callable[..., None]) -> None:
+        """Start a program beside the loop; orders that come meanwhile wait."""
+        try:
+            process = subprocess.Popen(
+                argv,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=order["timeout"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=die_with_parent if ON_LINUX else None,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            self.say({"is": "prepared", "ok": False, "phase": "python", "text": str(error), "version": ""})
+        except OSError as error:
+            then(127, b"", ("%s: %s" % (argv[0], error.strerror)).encode("utf-8", "replace"))
             return
-        last = asked.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        self.say(
-            {
-                "is": "prepared",
-                "ok": asked.returncode == 0,
-                "phase": "python",
-                "text": "".join(last),
-                "version": asked.stdout.decode("utf-8", "replace").strip(),
-            }
-        )
+        self.job = Job(process, time.monotonic() + timeout, then)
+        for pipe in self.job.open:
+            os.set_blocking(pipe.fileno(), False)
+            self.selector.register(pipe, selectors.EVENT_READ, functools.partial(self.hear, self.job, pipe))
 
-    def set_up(self, lines: list[str], timeout: float) -> str:
-        read, write = os.pipe()
-        script = "set -e\n" + "".join("SETUP_LINE=%d\n%s\n" % pair for pair in enumerate(lines, 1))
-        script = "trap 'echo \"line $SETUP_LINE failed\" >&2' ERR\n" + script + "env -0 >&%d\n" % write
-        process = subprocess.Popen(
-            ["bash", "-c", script],
-            env=self.env,
-            pass_fds=(write,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        os.close(write)
+    def hear(self, job: Job, pipe: Any) -> bool:
+        """Take what a program of the preparation says; whether anything came."""
         try:
-            _, err = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            os.close(read)
-            return "no end after %g s" % timeout
-        with os.fdopen(read, "rb") as pipe:
-            environment = pipe.read()
-        if process.returncode != 0:
-            said = err.decode("utf-8", "replace").strip().splitlines()
-            return "; ".join(said[-3:]) or "exit status %d" % process.returncode
-        pairs = (entry.split(b"=", 1) for entry in environment.split(b"\0") if b"=" in entry)
-        self.env = {os.fsdecode(k): os.fsdecode(v) for k, v in pairs}
-        return ""
+            data = os.read(pipe.fileno(), READ)
+        except BlockingIOError:
+            return False
+        if data:
+            job.said[pipe] = (job.said[pipe] + data)[-MAX_SAID:]
+        elif pipe in job.open:
+            self.selector.unregister(pipe)
+            job.open.remove(pipe)
+        return bool(data)
+
+    def look_at_job(self) -> None:
+        """Its end is told by the kernel; a pipe that something in the background still holds is no reason to wait."""
+        job = self.job
+        if job is None:
+            return
+        late = time.monotonic() >= job.until
+        if job.process.poll() is None:
+            if not late and not self.ending:
+                return
+            try:
+                os.killpg(job.process.pid, signal.SIGKILL)
+            except OSError:
+                pass
+            job.process.wait()
+        else:
+            late = False
+        for pipe in list(job.open):
+            while self.hear(job, pipe):
+                pass
+        for pipe in job.said:
+            if pipe in job.open:
+                self.selector.unregister(pipe)
+            pipe.close()
+        self.job = None
+        if not self.ending:
+            job.then(None if late else job.process.returncode, *job.texts())
 
     # ---- clients
 
     def start(self, order: dict[str, Any]) -> None:
         name, workdir = order["name"], os.path.expanduser(order["workdir"])
-        if name in self.clients:
-            self.say({"is": "failed", "name": name, "busy": True, "text": "it still runs"})
+        if name in self.clients or self.ending:
+            text = "the host agent is ending" if self.ending else "it still runs"
+            self.say({"is": "failed", "name": name, "busy": True, "text": text})
             return
         try:
             os.makedirs(workdir, mode=0o700, exist_ok=True)
@@ -428,7 +545,8 @@ class Agent:
             client.stdin.close()
             client.stdout.close()
             client.log.close()
-            self.say({"is": "exited", "name": client.name, "status": client.process.returncode})
+            ended = {"is": "exited", "name": client.name, "status": client.process.returncode}
+            self.say(dict(ended, with_agent=self.ending))
 
     @staticmethod
     def signal(client: Client, number: int) -> None:
@@ -437,14 +555,47 @@ class Agent:
         except OSError:
             pass  # the whole group has ended
 
-    def end(self, grace: float) -> None:
+    def end(self, grace: float, why: str) -> None:
         """TERM to every client, KILL after ``grace`` seconds, then the loop ends."""
         if self.ending:
             return
         self.ending = True
+        self.why = why
         for client in self.clients.values():
             self.signal(client, signal.SIGTERM)
             client.kill_at = time.monotonic() + grace
+
+    def leave_nothing(self) -> None:
+        """End what setup lines or clients have left running, which is our child now, and remove our socket."""
+        for path in self.leftovers:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+        until = time.monotonic() + LAST_WORDS
+        while ON_LINUX and time.monotonic() < until:
+            orphans = self.children()
+            if not orphans:
+                return
+            for pid in orphans:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                        time.sleep(0.01)
+                except OSError:
+                    pass
+
+    @staticmethod
+    def children() -> list[int]:
+        found = []
+        for name in os.listdir("/proc"):
+            try:
+                with open("/proc/%s/stat" % name) as file:
+                    if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
+                        found.append(int(name))
+            except (OSError, ValueError, IndexError):
+                continue
+        return found
 
     # ---- load
 

@@ -1,33 +1,30 @@
-"""One host at work: keeps its agent and its clients in the states they should be in."""
+"""The life of one host: connected, prepared, served, connected again after a loss; its clients are ``Processes``."""
 
 import asyncio
 import contextlib
-import os
 import sys
-from dataclasses import dataclass, field
 
 from dgconsole.fleet.agentlink import AgentLink
-from dgconsole.fleet.clients import MAX_RESTARTS, ClientEnd, EndKind, end_of, restarts
+from dgconsole.fleet.clients import MAX_RESTARTS
 from dgconsole.fleet.deploy.venv import deploy
 from dgconsole.fleet.frames import (
     AnyEvent,
     Credit,
+    Ended,
     Exited,
-    Kill,
-    Load,
+    HelloAgent,
     Log,
+    Order,
     Ping,
+    PongAgent,
     Prepare,
     Prepared,
     QuitAgent,
-    Start,
-    Started,
-    StartFailed,
-    Term,
 )
 from dgconsole.fleet.hosts import HostEvent, HostState, after, wait_before
 from dgconsole.fleet.launchers.channel import Connection
-from dgconsole.fleet.logcredit import CREDIT, LineJoiner
+from dgconsole.fleet.logcredit import CREDIT
+from dgconsole.fleet.processes import STEADY, Processes
 from dgconsole.fleet.wiring import Wiring
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import HostRow
@@ -44,34 +41,6 @@ CLIENT_ENVIRONMENT = {
 }
 TRIES = {"local": MAX_RESTARTS, "ssh": 5}
 """How often a lost host is connected again by itself, by launcher."""
-STEADY = 600.0
-"""Seconds after which a host that is up has its tries back."""
-LOCK_PATIENCE = 15.0
-"""Seconds beyond the lease that a workdir's lock may still be held by a client of a lost connection."""
-LOCK_FILE = ".lock"
-LOG_FILE = "client.log"
-
-
-@dataclass(slots=True)
-class Process:
-    """One client process as the fleet knows it.
-
-    ``end`` is None while it runs or has not run; ``cpu`` is percent of one core, ``rss`` bytes.
-    """
-
-    name: str
-    host: str
-    workdir: str
-    joiner: LineJoiner
-    wanted: bool = True
-    running: bool = False
-    pid: int = 0
-    tried: int = 0
-    cpu: float | None = None
-    rss: int | None = None
-    end: ClientEnd | None = None
-    waiting: asyncio.Task[None] | None = field(default=None, repr=False)
-    busy_since: float | None = None
 
 
 class HostRunner:
@@ -91,9 +60,8 @@ class HostRunner:
         self._up_since = 0.0
         self._python = ""
         self._server = ""
-        self.processes: dict[str, Process] = {}
-        for _ in range(config.clients):
-            self._new_process()
+        self._last_word = ""
+        self.processes = Processes(config, wiring, self._send)
 
     # ---- what others ask
 
@@ -108,66 +76,42 @@ class HostRunner:
         )
 
     def alive(self) -> bool:
-        if self._state in (HostState.SET_ASIDE, HostState.ENDED):
-            return False
-        return any(
-            p.running or p.waiting is not None or (p.wanted and p.end is None) for p in self.processes.values()
-        )
+        return self._state not in (HostState.SET_ASIDE, HostState.ENDED) and self.processes.any_alive()
 
     def add_client(self) -> str:
-        process = self._new_process()
+        process = self.processes.add()
         self._reopen()
-        self._start(process)
+        self.processes.start(process)
         return process.name
 
-    def end_client(self, name: str, grace: float) -> None:
-        process = self.processes[name]
-        process.wanted = False
-        self._stop_waiting(process)
-        if process.running:
-            self._send(Term(name, grace))
-
-    def kill_client(self, name: str) -> None:
-        if self.processes[name].running:
-            self._send(Kill(name))
-
     def restart_ended(self) -> list[tuple[str, str]]:
-        again = []
-        for process in self.processes.values():
-            ended_badly = process.end is not None and process.end.kind is not EndKind.DONE
-            if process.running or process.waiting is not None or not ended_badly:
-                continue
-            process.tried, process.wanted, process.end = 0, True, None
-            again.append((process.name, self._config.name))
+        again = self.processes.bring_back()
+        for process in again:
             self._reopen()
-            self._start(process)
+            self.processes.start(process)
         if self._state is HostState.SET_ASIDE:
             self._lost_agents = 0
             self._wake.set()
-        return again
+        return [(process.name, self._config.name) for process in again]
 
     def reconnect(self) -> bool:
         """Try a host again that was set aside or waits for its next try; whether it was one."""
         if self._state not in (HostState.SET_ASIDE, HostState.BACKING_OFF):
             return False
         self._lost_agents = 0
-        for process in self.processes.values():
-            if process.wanted and process.end is not None and process.end.kind is EndKind.VANISHED:
-                process.end, process.tried = None, 0
+        self.processes.bring_back_vanished()
         self._wake.set()
         return True
 
     def drain(self) -> None:
         if self._state is HostState.UP:
             self._move(HostEvent.DRAIN)
-            for process in self.processes.values():
-                process.wanted = False
-                self._stop_waiting(process)
+            self.processes.want_none()
             self._leave_when_empty()
 
     def _reopen(self) -> None:
         """A client is wanted: a host that was drained comes back, at once or as soon as its agent has gone."""
-        if self._state is HostState.DRAINING and any(p.running for p in self.processes.values()):
+        if self._state is HostState.DRAINING and self.processes.any_running():
             self._move(HostEvent.REOPEN)
         elif self._state is HostState.DRAINED:
             self._wake.set()
@@ -175,8 +119,7 @@ class HostRunner:
     def stop(self, grace: float) -> None:
         self._stopping = True
         self._grace = grace
-        for process in self.processes.values():
-            self._stop_waiting(process)
+        self.processes.stop()
         self._send(QuitAgent(grace))
         self._wake.set()
 
@@ -188,10 +131,10 @@ class HostRunner:
             self._move(HostEvent.CONNECT)
             hopeless = False
             try:
-                reason = await self._serve() or "the host agent ended"
+                reason = await self._serve() or self._end_of_agent()
             except HostError as error:
                 reason, self._mend, hopeless = error.reason, error.mend, error.hopeless
-            self._all_vanished(reason)
+            self.processes.agent_gone(reason)
             await self._until_wanted(reason, hopeless)
         self._move(HostEvent.END)
 
@@ -201,7 +144,7 @@ class HostRunner:
             return
         if self._state is HostState.DRAINING:
             self._move(HostEvent.EMPTY)
-            if not any(p.wanted and p.end is None for p in self.processes.values()):
+            if not self.processes.any_due():
                 await self._woken(None)
             return
         if self._state is HostState.UP and asyncio.get_running_loop().time() - self._up_since > STEADY:
@@ -209,7 +152,7 @@ class HostRunner:
         self._lost_agents += 1
         if hopeless or self._lost_agents > TRIES[self._config.launcher]:
             self._move(HostEvent.HOPELESS, reason)
-            self._none_will_come(reason)
+            self.processes.none_will_come(reason)
             await self._woken(None)
         else:
             self._move(HostEvent.LOST, reason)
@@ -217,14 +160,18 @@ class HostRunner:
 
     async def _serve(self) -> str:
         """From connecting to the end of the agent; why the connection was lost, if it was."""
+        self._last_word = ""
         connection = await self._wiring.connect[self._config.launcher](self._config)
         try:
-            self._server = await self._address(connection)
             self._python = await self._python_on(connection)
+            self._server = await self._address(connection)
             await self._serve_with(connection)
             return connection.why_lost()
         finally:
             await connection.close()
+
+    def _end_of_agent(self) -> str:
+        return "the host agent ended" + (f": {self._last_word}" if self._last_word else "")
 
     async def _python_on(self, connection: Connection) -> str:
         """The Python for agent and clients; where we deploy, that of a venv with the console's own version."""
@@ -284,24 +231,14 @@ class HostRunner:
     # ---- what the agent says
 
     def _on_event(self, event: AnyEvent) -> None:
-        if isinstance(event, Log):
-            process = self.processes[event.name]
-            for level, text in process.joiner.feed(event.data, event.dropped):
-                self._wiring.log(process.name, level, text)
-        elif isinstance(event, Prepared):
+        if isinstance(event, Prepared):
             self._on_prepared(event)
-        elif isinstance(event, Started):
-            process = self.processes[event.name]
-            process.running, process.pid, process.end, process.busy_since = True, event.pid, None, None
-        elif isinstance(event, StartFailed) and event.busy:
-            self._wait_for_lock(self.processes[event.name], event.text)
-        elif isinstance(event, StartFailed):
-            self._ended(self.processes[event.name], ClientEnd(EndKind.GAVE_UP, event.text))
-        elif isinstance(event, Exited):
-            self._ended(self.processes[event.name], end_of(event.status))
-        elif isinstance(event, Load):
-            for name, (share, rss) in event.clients.items():
-                self.processes[name].cpu, self.processes[name].rss = 100.0 * share, rss
+        elif isinstance(event, Ended):
+            self._last_word = event.why
+        elif not isinstance(event, HelloAgent | PongAgent):
+            self.processes.on_event(event)
+            if isinstance(event, Exited):
+                self._leave_when_empty()
 
     def _on_prepared(self, event: Prepared) -> None:
         name, python = self._config.name, self._python
@@ -320,93 +257,14 @@ class HostRunner:
         self._mend = ""
         self._up_since = asyncio.get_running_loop().time()
         self._move(HostEvent.PREPARED)
-        for process in self.processes.values():
-            if process.wanted and not process.running and process.waiting is None and process.end is None:
-                self._start(process)
-
-    # ---- clients
-
-    def _new_process(self) -> Process:
-        name = f"{self._config.name}-{len(self.processes) + 1}"
-        root = self._config.workdir or (
-            str(self._wiring.work_root) if self._local else f"~/.dgconsole/{self._wiring.run}"
-        )
-        workdir = os.path.join(root, name)  # noqa: PTH118 - a path over there
-        joiner = LineJoiner(f"{self._config.name}:{os.path.join(workdir, LOG_FILE)}")  # noqa: PTH118 - a path over there
-        process = self.processes[name] = Process(name, self._config.name, workdir, joiner)
-        return process
-
-    def _start(self, process: Process) -> None:
-        """Ask for the process; while the host is not up this does nothing: the preparation starts what is wanted."""
-        if self._state is not HostState.UP:
-            return
-        options = ("--server", self._server, "--workdir", "{workdir}", "--name", process.name)
-        argv = (self._python, "-m", "dgconsole.client", *options, "--token-file", "-")
-        process.end = None
-        self._send(Start(process.name, argv, process.workdir, {}, self._wiring.token, LOCK_FILE, LOG_FILE))
-
-    def _ended(self, process: Process, end: ClientEnd) -> None:
-        for level, text in process.joiner.flush():
-            self._wiring.log(process.name, level, text)
-        process.running, process.pid, process.cpu, process.rss = False, 0, None, None
-        process.end = end
-        going_on = self._state is HostState.UP and not self._stopping and process.wanted
-        again = going_on and restarts(end, process.tried)
-        if again:
-            process.tried += 1
-            wait = wait_before(process.tried, first=self._wiring.timing.first_wait)
-            process.waiting = asyncio.create_task(self._start_later(process, wait))
-        self._wiring.on_client_exit(process.name, self._config.name, end, again)
-        self._leave_when_empty()
-
-    def _wait_for_lock(self, process: Process, text: str) -> None:
-        """A client of an earlier connection may live until its lease runs out; that costs no try."""
-        now = asyncio.get_running_loop().time()
-        if process.busy_since is None:
-            process.busy_since = now
-            self._wiring.log(process.name, "WARNING", f"{text}: waiting for it")
-        patience = self._wiring.timing.lease + LOCK_PATIENCE
-        if self._state is HostState.UP and process.wanted and now - process.busy_since < patience:
-            wait = min(2.0, self._wiring.timing.first_wait)
-            process.waiting = asyncio.create_task(self._start_later(process, wait))
-        else:
-            self._ended(process, ClientEnd(EndKind.GAVE_UP, text))
-
-    async def _start_later(self, process: Process, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        process.waiting = None
-        self._start(process)
-
-    def _all_vanished(self, reason: str) -> None:
-        """The agent is gone and has taken its clients along: they start again with it, within their tries."""
-        for process in self.processes.values():
-            self._stop_waiting(process)
-            if process.running:
-                process.running, process.pid = False, 0
-                end = ClientEnd(EndKind.VANISHED, reason)
-                again = not self._stopping and process.wanted and restarts(end, process.tried)
-                process.tried += again
-                process.end = None if again else end
-                self._wiring.on_client_exit(process.name, self._config.name, end, again)
-
-    def _none_will_come(self, reason: str) -> None:
-        """The host is set aside: whoever waits for its clients is told that they do not come."""
-        for process in self.processes.values():
-            if process.wanted and process.end is None:
-                process.end = ClientEnd(EndKind.VANISHED, reason)
-                self._wiring.on_client_exit(process.name, self._config.name, process.end, False)
-
-    @staticmethod
-    def _stop_waiting(process: Process) -> None:
-        if process.waiting is not None:
-            process.waiting.cancel()
-            process.waiting = None
+        self.processes.launch(self._python, self._server)
 
     def _leave_when_empty(self) -> None:
-        if self._state is HostState.DRAINING and not any(p.running for p in self.processes.values()):
+        if self._state is HostState.DRAINING and not self.processes.any_running():
+            self.processes.no_more_starts()
             self._send(QuitAgent(self._grace))
 
-    def _send(self, order: Term | Kill | QuitAgent | Start) -> None:
+    def _send(self, order: Order) -> None:
         if self._link is not None:
             self._link.send(order)
 

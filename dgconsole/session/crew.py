@@ -7,8 +7,8 @@ from dgconsole.coordinator.rundir import RunDir
 from dgconsole.coordinator.server import Coordinator
 from dgconsole.fleet.clients import ClientEnd, EndKind
 from dgconsole.fleet.fleet import Fleet
-from dgconsole.fleet.hostrunner import Process
 from dgconsole.fleet.hosts import HostState
+from dgconsole.fleet.processes import Process
 from dgconsole.fleet.wiring import Timing
 from dgconsole.session.opening import is_direct
 from dgconsole.settings.structs import HostConfig

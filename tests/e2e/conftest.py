@@ -1,6 +1,7 @@
 """A project folder as a user has it, and its commands run as processes of their own."""
 
 import csv
+import getpass
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -123,6 +124,7 @@ class Project:
         self.folder = folder
         self.run_dir = folder / "run"
         self.mark = uuid.uuid4().hex
+        self.program = command("dgconsole")
         self._started: list[Running] = []
         folder.mkdir()
         for name in ("serverCfg.yml", "hosts.yml", "fakeGenSpec.py"):
@@ -157,6 +159,10 @@ class Project:
 
     # ---- its processes
 
+    def quicken(self, lease: float = 3.0) -> None:
+        """Its consoles know sooner what is lost, and give up sooner."""
+        self.program = [sys.executable, "-c", QUICK.format(lease=lease)]
+
     def start(self, name: str, *options: str, env: dict[str, str] | None = None) -> Running:
         """One of the commands, in the project's folder."""
         return self._start([*command(name), *options], env or {})
@@ -183,7 +189,7 @@ class Project:
     def headless(self, chunks: str | None, *options: str) -> list[str]:
         """The console without a screen; ``chunks`` None: those of serverCfg.yml."""
         chosen = () if chunks is None else ("--chunks", chunks)
-        return [*command("dgconsole"), "hosts.yml", "--headless", "--run-dir", "run", *chosen, *options]
+        return [*self.program, "hosts.yml", "--headless", "--run-dir", "run", *chosen, *options]
 
     def begin(self, chunks: str | None, *options: str) -> Running:
         return self._start(self.headless(chunks, *options), {})
@@ -251,9 +257,9 @@ class Project:
         return {int(row["chunk_id"]): row["state"] for row in self.report()}
 
     def files(self, run: str = "") -> dict[str, bytes]:
-        """Everything below ``chunks/`` of the run directory (or of another one), by path."""
+        """All that is made, below ``chunks/`` of the run directory (or of another one), by path."""
         top = (self.folder / run if run else self.run_dir) / "chunks"
-        return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
+        return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.glob("*/*")) if path.is_file()}
 
     def assert_whole(self, chunks: Sequence[int]) -> None:
         """All of ``chunks`` are completed, in report and files, and nothing else lies about."""
@@ -292,6 +298,57 @@ class Ends:
                 os.close(fd)
 
 
+class Far:
+    """Hosts over SSH of one project. Whatever runs on them carries the project's mark, by which it is found
+    and ended. The login is ours, since another user may not be able to run this interpreter; each
+    host has a home of its own.
+    """
+
+    def __init__(self, project: Project, ssh_hosts: Any) -> None:
+        self._project = project
+        self._ssh_hosts = ssh_hosts
+        self.hosts: list[Any] = []
+        self.lines: dict[str, dict[str, str]] = {}
+
+    def host(self, extra: str = "", *, known: bool = True, network: Any = None, **keys: str) -> Any:
+        """One more real host; ``keys`` are for hosts.yml."""
+        number = len(self._ssh_hosts.made) + 2
+        home = self._ssh_hosts.folder / f"h{number}" / "home"
+        marks = f"SetEnv DGCONSOLE_TEST={self._project.mark} HOME={home}"
+        made = self._ssh_hosts.start(f"{marks}\n{extra}", known=known, network=network)
+        self.hosts.append(made)
+        self.lines[made.name] = {"address": made.address, "port": str(made.port)} | keys
+        return made
+
+    def write(self, clients: int = 2) -> None:
+        login = f"user: {getpass.getuser()}, python: {sys.executable}"
+        defaults = f"launcher: ssh, deploy: none, clients: {clients}, {login}"
+        hosts = (f"  {name}: {_flow(keys)}\n" for name, keys in self.lines.items())
+        self._project.write("hosts.yml", f"defaults: {{{defaults}}}\nhosts:\n{''.join(hosts)}")
+
+
+def _flow(keys: dict[str, str]) -> str:
+    return "{" + ", ".join(f"{key}: {value}" for key, value in keys.items()) + "}"
+
+
+QUICK = """
+import functools, sys
+from dgconsole import cli, session
+from dgconsole.fleet.launchers import ssh, sshconfig
+from dgconsole.fleet.wiring import Timing
+session.SessionOptions = functools.partial(
+    session.SessionOptions,
+    heartbeat=0.5,
+    lease={lease},
+    timing=Timing(ping=0.5, lease={lease}, first_wait=0.1, grace=2.0),
+)
+sshconfig.KEEPALIVE = 0.5
+ssh.Limits = functools.partial(ssh.Limits, connect=1.0)
+sys.exit(cli.dgconsole())
+"""
+"""The command with times that a test can wait for: a lost link is known after 1.5 s."""
+
+
 class Gates:
     """Holds up the making of chosen chunks in named pipes that the spec's generator reads."""
 
@@ -317,14 +374,15 @@ class Gates:
 
         wait_until(opens, f"chunk {chunk} is begun")
 
-    def open(self) -> None:
-        """Let everybody through, from now on."""
-        ends = [os.open(path, os.O_RDWR) for path in self._folder.iterdir()]
-        for path in list(self._folder.iterdir()):
+    def open(self, *chunks: int) -> None:
+        """Let everybody through, or those with ``chunks``, from now on."""
+        paths = [self._folder / str(chunk) for chunk in chunks] or list(self._folder.iterdir())
+        held = [self._held.pop(chunk) for chunk in list(self._held) if not chunks or chunk in chunks]
+        ends = [os.open(path, os.O_RDWR) for path in paths]
+        for path in paths:
             path.unlink()
-        for fd in (*ends, *self._held.values()):
+        for fd in (*ends, *held):
             os.close(fd)
-        self._held.clear()
 
 
 GATE = """
@@ -359,6 +417,11 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made = Project(tmp_path / "p")
     yield made
     made.close()
+
+
+@pytest.fixture
+def far(project: Project, ssh_hosts: Any) -> Far:
+    return Far(project, ssh_hosts)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from dgconsole.fleet.clients import EndKind
 from dgconsole.fleet.frames import Load
 from dgconsole.fleet.hosts import HostState
+from dgconsole.fleet.wiring import Timing
 from dgconsole.settings.structs import HostConfig
 
 TALKS = """
@@ -235,3 +236,42 @@ async def test_no_client_outlives_a_console_that_is_killed(client_python, tmp_pa
             await ended.wait()
             loop.remove_reader(fd)
             os.close(fd)
+
+
+async def test_a_client_that_waits_for_its_restart_comes_back_though_its_agent_dies_meanwhile(
+    run_fleet, client_python
+):
+    timing = Timing(connect=10, prepare=10, ping=0.2, lease=2, first_wait=1.0, grace=2)
+    watched = run_fleet(HostConfig(name="here", clients=2, python=client_python(WAITS)), timing=timing)
+    await watched.until(lambda: sum(text == "up" for *_, text in watched.lines) == 2)
+    first, second = watched.fleet.processes()
+    agent = int(Path(f"/proc/{first.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(first.pid, signal.SIGKILL)
+    await watched.until(lambda: len(watched.ends) == 1)
+    os.kill(agent, signal.SIGKILL)
+    await watched.until(lambda: [watched.said(p.name).count("up") for p in (first, second)] == [2, 2])
+
+
+async def test_clients_that_lost_their_console_or_ended_with_their_agent_come_back(run_fleet, client_python):
+    lost = "import sys\nprint('ERROR ends: lost the console: no word')\nprint('more')\nsys.exit(1)\n"
+    watched = run_fleet(HostConfig(name="here", python=client_python(lost)))
+    await watched.until(lambda: len(watched.ends) == 4)
+    assert {end.kind for _, _, end, _ in watched.ends} == {EndKind.VANISHED}
+    assert watched.ends[0][2].text == "lost the console: no word"
+    assert [again for *_, again in watched.ends] == [True, True, True, False]
+
+
+async def test_an_agent_that_is_ended_has_its_clients_brought_back(run_fleet, client_python):
+    """Each says then that it was ended by a signal, which by itself is no reason."""
+    obeys = (
+        "import signal, sys\n"
+        "def end(*_):\n    print('ERROR ends: SIGTERM')\n    sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, end)\nprint('up', flush=True)\nwhile True: signal.pause()\n"
+    )
+    watched = run_fleet(HostConfig(name="here", clients=2, python=client_python(obeys)))
+    await watched.until(lambda: sum(text == "up" for *_, text in watched.lines) == 2)
+    pid = watched.fleet.processes()[0].pid
+    os.kill(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]), signal.SIGTERM)
+    await watched.until(lambda: sum(text == "up" for *_, text in watched.lines) == 4)
+    assert [(end.text, again) for _, _, end, again in watched.ends] == [("ended with its host agent", True)] * 2
+    assert ("here", HostState.BACKING_OFF, "the host agent ended: SIGTERM") in watched.changes

@@ -10,6 +10,7 @@ from dgconsole.fleet.clients import MAX_RESTARTS, EndKind, end_of, restarts
 from dgconsole.fleet.hosts import TRANSITIONS, HostEvent, HostState, after, wait_before
 from dgconsole.fleet.logcredit import MAX_LINE, LineJoiner
 from dgconsole.support.errors import BugError
+from dgconsole.support.lastwords import LOST_CONSOLE, last_line, last_words
 
 
 @pytest.mark.parametrize("state", list(HostState))
@@ -48,6 +49,16 @@ def test_what_an_exit_status_means(status, kind, words):
     assert words in end.text
     assert restarts(end, 0) is (kind is EndKind.VANISHED)
     assert not restarts(end, MAX_RESTARTS)
+
+
+def test_a_client_without_its_console_or_its_agent_has_not_given_up():
+    lost = last_words(last_line(f"{LOST_CONSOLE}: no word for 30 s"))
+    assert end_of(1, lost).kind is EndKind.VANISHED
+    assert end_of(1, with_agent=True).kind is EndKind.VANISHED
+    assert end_of(2, with_agent=True).kind is EndKind.REFUSED
+    assert end_of(0, lost, with_agent=True).kind is EndKind.DONE
+    assert end_of(1, "gave up: the disk is full").text.startswith("gave up: the disk is full")
+    assert last_words("it ends: not") == ""
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))

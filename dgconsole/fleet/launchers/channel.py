@@ -19,6 +19,12 @@ class Channel(Protocol):
     async def noise(self) -> str:
         """What it said on stderr, once it has ended."""
 
+    async def wait(self) -> int | None:
+        """Its exit status once it has ended, minus the signal that ended it; None where nobody knows.
+
+        What is left on its stdout is thrown away.
+        """
+
     async def close(self) -> None:
         """Close its stdin and wait until it has ended."""
 

@@ -41,11 +41,16 @@ class LocalChannel:
         await self._listening
         return "; ".join(self._said)
 
+    async def wait(self) -> int | None:
+        while await self.read():
+            pass
+        return await self._process.wait()
+
     async def close(self) -> None:
         self._stdin.close()
         with contextlib.suppress(ConnectionError):
             await self._stdin.wait_closed()
-        await self._process.wait()
+        await self.wait()
         await self._listening
 
     def kill(self) -> None:
