@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from dgconsole import __version__
+from dgconsole.fleet.asking import Asker
 from dgconsole.fleet.deploy.wheel import own_wheel
 from dgconsole.fleet.hostrunner import HostRunner
-from dgconsole.fleet.launchers.channel import Connect
+from dgconsole.fleet.launchers.channel import Connect, Connection
 from dgconsole.fleet.launchers.local import connect_local
 from dgconsole.fleet.processes import Process
 from dgconsole.fleet.wiring import Log, OnClientExit, OnHostChange, Timing, Wiring
@@ -17,7 +20,10 @@ from dgconsole.snapshot import HostRow
 
 
 class Fleet:
-    """All hosts of a run, made inside a running event loop; ``stop`` returns when all has ended."""
+    """All hosts of a run, made inside a running event loop; ``stop`` returns when all has ended.
+
+    ``asker`` puts questions to a person; None: nobody is there.
+    """
 
     def __init__(
         self,
@@ -31,11 +37,12 @@ class Fleet:
         on_client_exit: OnClientExit,
         on_host_change: OnHostChange,
         timing: Timing = Timing(),  # noqa: B008 - frozen
+        asker: Asker | None = None,
     ) -> None:
-        wiring = Wiring(
+        self._wiring = Wiring(
             work_root=run_dir / "work",
             run=run_dir.name,
-            connect=_launchers(hosts),
+            connect={"local": connect_local, "ssh": _ssh(asker)},
             wheel=cache(partial(own_wheel, run_dir / "deploy")),
             server=server,
             direct=direct,
@@ -46,9 +53,10 @@ class Fleet:
             on_host_change=on_host_change,
             timing=timing,
         )
-        self._runners = {host.name: HostRunner(host, wiring) for host in hosts}
+        self._runners = {host.name: HostRunner(host, self._wiring) for host in hosts}
         self._tasks: list[asyncio.Task[None]] = []
         self._grace = timing.grace
+        self._asker = asker
 
     def client_names(self) -> list[tuple[str, str]]:
         """(client, host) of every client that was asked for so far."""
@@ -56,10 +64,28 @@ class Fleet:
 
     def start(self) -> None:
         """Connect to every host and start its clients, all at the same time."""
-        self._tasks = [asyncio.create_task(r.run(), name=f"host {name}") for name, r in self._runners.items()]
+        for name in self._runners:
+            self._run(name)
+
+    def _run(self, host: str) -> None:
+        self._tasks.append(asyncio.create_task(self._runners[host].run(), name=f"host {host}"))
+
+    def add_hosts(self, hosts: Sequence[HostConfig], *, direct: str = "") -> list[tuple[str, str]]:
+        """Take in and start hosts of other names than those that are there; (client, host) of each client.
+
+        ``direct`` is where any machine finds the coordinator, if that is so by now.
+        """
+        self._wiring = replace(self._wiring, direct=direct or self._wiring.direct)
+        for host in hosts:
+            self._runners[host.name] = HostRunner(host, self._wiring)
+            self._run(host.name)
+        new = {host.name for host in hosts}
+        return [pair for pair in self.client_names() if pair[1] in new]
 
     async def stop(self, grace: float | None = None) -> None:
         """TERM to every client, KILL after ``grace`` seconds; returns when no agent is left."""
+        if self._asker is not None:
+            self._asker.close()
         for runner in self._runners.values():
             runner.stop(self._grace if grace is None else grace)
         await asyncio.gather(*self._tasks)
@@ -91,6 +117,10 @@ class Fleet:
         """Start again, with fresh tries, the clients that gave up, were lost or refused; (client, host) of each."""
         return [pair for runner in self._runners.values() for pair in runner.restart_ended()]
 
+    async def fetch_log(self, client: str, target: Path) -> int:
+        """Copy a client's whole log from its host to ``target``; its size in bytes. HostError where that fails."""
+        return await self._runner_of(client).fetch_log(client, target)
+
     def reconnect(self, host: str) -> bool:
         """Try ``host`` again, with fresh tries, if it is set aside or waits; whether it was."""
         return self._runners[host].reconnect()
@@ -109,10 +139,16 @@ class Fleet:
         raise KeyError(client)
 
 
-def _launchers(hosts: Sequence[HostConfig]) -> dict[str, Connect]:
-    connect: dict[str, Connect] = {"local": connect_local}
-    if any(host.launcher == "ssh" for host in hosts):
+def _ssh(asker: Asker | None) -> Connect:
+    """Connects over SSH; what that needs is loaded with the first host that wants it."""
+
+    @cache
+    def launcher() -> Connect:
         from dgconsole.fleet.launchers.ssh import SshLauncher
 
-        connect["ssh"] = SshLauncher().connect
+        return SshLauncher(asker=asker).connect
+
+    async def connect(host: HostConfig) -> Connection:
+        return await launcher()(host)
+
     return connect

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sys
+from pathlib import Path
 
 from dgconsole.fleet.agentlink import AgentLink
 from dgconsole.fleet.clients import MAX_RESTARTS
@@ -25,6 +26,7 @@ from dgconsole.fleet.hosts import HostEvent, HostState, after, wait_before
 from dgconsole.fleet.launchers.channel import Connection
 from dgconsole.fleet.logcredit import CREDIT
 from dgconsole.fleet.processes import STEADY, Processes
+from dgconsole.fleet.wholelog import fetch
 from dgconsole.fleet.wiring import Wiring
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import HostRow
@@ -50,6 +52,7 @@ class HostRunner:
         self._config = config
         self._wiring = wiring
         self._link: AgentLink | None = None
+        self._connection: Connection | None = None
         self._state = HostState.QUEUED
         self._reason = ""
         self._mend = ""
@@ -74,6 +77,12 @@ class HostRunner:
             reason=self._reason,
             mend=self._mend,
         )
+
+    async def fetch_log(self, client: str, target: Path) -> int:
+        """Copy a client's whole log here, as ``wholelog.fetch``; HostError also while there is no way to the host."""
+        if self._connection is None:
+            raise HostError(f"{self._config.name} is {self._state.value}: logs can be had from it while it is up")
+        return await fetch(self._connection, self.processes.by_name[client].log, target)
 
     def alive(self) -> bool:
         return self._state not in (HostState.SET_ASIDE, HostState.ENDED) and self.processes.any_alive()
@@ -162,12 +171,14 @@ class HostRunner:
         """From connecting to the end of the agent; why the connection was lost, if it was."""
         self._last_word = ""
         connection = await self._wiring.connect[self._config.launcher](self._config)
+        self._connection = connection
         try:
             self._python = await self._python_on(connection)
             self._server = await self._address(connection)
             await self._serve_with(connection)
             return connection.why_lost()
         finally:
+            self._connection = None
             await connection.close()
 
     def _end_of_agent(self) -> str:

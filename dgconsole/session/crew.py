@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from dgconsole.coordinator.rundir import RunDir
 from dgconsole.coordinator.server import Coordinator
+from dgconsole.fleet.asking import Asker
 from dgconsole.fleet.clients import ClientEnd, EndKind
 from dgconsole.fleet.fleet import Fleet
 from dgconsole.fleet.hosts import HostState
@@ -12,14 +13,17 @@ from dgconsole.fleet.processes import Process
 from dgconsole.fleet.wiring import Timing
 from dgconsole.session.opening import is_direct
 from dgconsole.settings.structs import HostConfig
-from dgconsole.snapshot import HostRow, Reply
+from dgconsole.snapshot import HostRow, Question, Reply
+from dgconsole.support.errors import HostError
 from dgconsole.support.logbook import CONSOLE, LogBook
+from dgconsole.support.ranges import fold
 
 
 class Crew:
     """All hosts and clients of a session; ``changed`` is called whenever something about them is new.
 
-    ``leaving`` is set once the session ends: the ends of clients are no news then.
+    ``asks``: somebody may come who answers questions. ``leaving`` is set once the session ends: the ends of clients
+    are no news then.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class Crew:
         coordinator: Coordinator,
         logbook: LogBook,
         changed: Callable[[], None],
+        asks: bool = False,
     ) -> None:
         self._hosts = tuple(hosts)
         self._run_dir = run_dir
@@ -42,6 +47,10 @@ class Crew:
         self._changed = changed
         self._collects = {host.name: host.launcher == "ssh" for host in hosts}
         self._fleet: Fleet | None = None
+        self._asker = Asker(self._questions_changed) if asks else None
+        self._told = 0
+        self._direct = ""
+        self._fetching: set[str] = set()
         self.leaving = False
 
     # ---- its life
@@ -53,31 +62,32 @@ class Crew:
         coordinator, run_dir = self._coordinator, self._run_dir
         address = await coordinator.listen(run_dir.client_address)
         run_dir.write_server(address, coordinator.token)
-        direct, warning = await self._listen_directly()
+        warning = await self._listen_directly()
         self._fleet = Fleet(
             self._hosts,
             run_dir=run_dir.path,
             server=address,
-            direct=direct,
+            direct=self._direct,
             token=coordinator.token,
             log=self._logbook.write,
             on_client_exit=self._client_exited,
             on_host_change=self._host_changed,
             timing=self._timing,
+            asker=self._asker,
         )
         coordinator.on_drop = self._drop
         self._expect_all(self._fleet.client_names())
         self._fleet.start()
         return warning
 
-    async def _listen_directly(self) -> tuple[str, str]:
-        """Open ``server.port`` to the network, if a host wants it so: where clients find it, and what to warn of."""
+    async def _listen_directly(self) -> str:
+        """Open ``server.port`` to the network once a host wants it so; what to warn of."""
         port = self._server_port
-        if port is None or not any(map(is_direct, self._hosts)):
-            return "", ""
+        if self._direct or port is None or not any(map(is_direct, self._hosts)):
+            return ""
         await self._coordinator.listen(f"0.0.0.0:{port}")
-        warning = f"Port {port} is open to the network for hosts with 'connect: direct'; a token guards it."
-        return f"{socket.getfqdn()}:{port}", warning
+        self._direct = f"{socket.getfqdn()}:{port}"
+        return f"Port {port} is open to the network for hosts with 'connect: direct'; a token guards it."
 
     async def stop(self, grace: float) -> None:
         """TERM to every client, KILL after ``grace`` seconds; returns when no agent is left."""
@@ -98,6 +108,15 @@ class Crew:
     def hosts(self) -> tuple[HostRow, ...]:
         return self._fleet.hosts() if self._fleet is not None else ()
 
+    @property
+    def configs(self) -> tuple[HostConfig, ...]:
+        """All hosts, at work or not, as their file or a person has them."""
+        return self._hosts
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        return self._asker.questions if self._asker is not None else ()
+
     def processes(self) -> tuple[Process, ...]:
         return self._fleet.processes() if self._fleet is not None else ()
 
@@ -110,6 +129,45 @@ class Crew:
         name = fleet.add_client(host)
         self._expect_all([(name, host)])
         return Reply(True, f"{name} is started.")
+
+    async def add_hosts(self, hosts: Sequence[HostConfig]) -> Reply:
+        """Take in hosts that were checked against those that are there; start them unless none has been started."""
+        self._hosts += tuple(hosts)
+        self._collects |= {host.name: host.launcher == "ssh" for host in hosts}
+        clients = sum(host.clients for host in hosts)
+        names = fold(host.name for host in hosts)
+        what = (
+            f"{names} {'joins' if len(hosts) == 1 else 'join'} the run with {clients:,} client{'s' * (clients > 1)}"
+        )
+        later = " once there is work for it"
+        warning = ""
+        if self._fleet is not None:
+            later, warning = "", await self._listen_directly()
+            self._expect_all(self._fleet.add_hosts(hosts, direct=self._direct))
+        self._changed()
+        return Reply(True, f"{what}{later}. hosts.yml stays as it is. {warning}".rstrip())
+
+    async def fetch_log(self, client: str) -> Reply:
+        """Bring a client's whole log from its host into the run directory."""
+        fleet = self._fleet
+        if fleet is None or all(process.name != client for process in fleet.processes()):
+            return Reply(False, f"{client} was not started from here: its log is where it was started.")
+        if client in self._fetching:
+            return Reply(False, f"The log of {client} is being fetched.")
+        target = self._run_dir.logs / f"{client}.whole.log"
+        self._fetching.add(client)
+        try:
+            size = await fleet.fetch_log(client, target)
+        except HostError as error:
+            return Reply(False, f"The log of {client} was not fetched: {error}")
+        finally:
+            self._fetching.remove(client)
+        return Reply(True, f"The whole log of {client}, {size / 1e6:,.1f} MB: {target}")
+
+    def answer(self, question: int, text: str | None) -> Reply:
+        if self._asker is None or not self._asker.answer(question, text):
+            return Reply(False, "That is no longer asked.")
+        return Reply(True)
 
     def drain(self, host: str) -> Reply:
         """Start nothing more there; that its clients stop is the coordinator's to say."""
@@ -158,6 +216,13 @@ class Crew:
         self._changed()
         if reason:
             self._logbook.write(host, "WARNING", f"{state.value}: {reason}")
+
+    def _questions_changed(self) -> None:
+        for question in self.questions:
+            if question.number > self._told:
+                self._told = question.number
+                self._logbook.write(question.host, "INFO", f"asks: {question.text}")
+        self._changed()
 
     def _drop(self, client: str, reason: str) -> None:
         if self._fleet is not None and any(p.name == client for p in self._fleet.processes()):

@@ -1,6 +1,6 @@
 """The protocols of a launcher: a connection to a host, and the two-way byte channel of a program there."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +43,9 @@ class Connection(Protocol):
 
     async def put(self, source: Path, target: str) -> None:
         """Copy a file there; ``target`` (``~/`` is the home there) appears only when it is whole."""
+
+    def read_log(self, path: str) -> AsyncGenerator[bytes, None]:
+        """What a log over there holds by now: its older part (``path`` with ``.1``), if there is one, then itself."""
 
     def why_lost(self) -> str:
         """Why the connection ended by itself; empty while it lives."""

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections import deque
+from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import BinaryIO
 
 from dgconsole.settings.structs import HostConfig
 from dgconsole.support.errors import HostError
@@ -94,11 +97,33 @@ class LocalConnection:
         except OSError as error:
             raise HostError(f"{error.filename or target} cannot be written: {error.strerror}") from error
 
+    async def read_log(self, path: str) -> AsyncGenerator[bytes, None]:
+        try:
+            with contextlib.ExitStack() as stack:
+                for file in await asyncio.to_thread(_both_parts, Path(path), stack):
+                    left = os.fstat(file.fileno()).st_size
+                    while data := await asyncio.to_thread(file.read, min(READ, left)):
+                        left -= len(data)
+                        yield data
+        except OSError as error:
+            raise HostError(f"{error.filename or path} cannot be read: {error.strerror}") from error
+
     def why_lost(self) -> str:
         return ""
 
     async def close(self) -> None:
         return
+
+
+def _both_parts(log: Path, stack: contextlib.ExitStack) -> list[BinaryIO]:
+    """The older part of a log and the newest, opened so that a change from one to the other loses nothing."""
+    while True:
+        newest = stack.enter_context(log.open("rb"))
+        parts: list[BinaryIO] = [newest]
+        with contextlib.suppress(FileNotFoundError):
+            parts.insert(0, stack.enter_context(log.with_name(f"{log.name}.1").open("rb")))
+        if os.path.samestat(os.fstat(newest.fileno()), log.stat()):
+            return parts
 
 
 async def connect_local(host: HostConfig) -> LocalConnection:

@@ -5,9 +5,9 @@ import contextlib
 import posixpath
 import secrets
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import asyncssh
 
@@ -195,6 +195,26 @@ class SshConnection:
         except FAILURES as error:
             raise self._problem(error, f"copy to {target}") from error
 
+    async def read_log(self, path: str) -> AsyncGenerator[bytes, None]:
+        place = path.removeprefix("~/")
+        try:
+            async with (
+                await self._session(self._conn.start_sftp_client) as sftp,
+                contextlib.AsyncExitStack() as stack,
+            ):
+                for file in await _both_parts(sftp, place, stack):
+                    left = (await file.stat()).size or 0
+                    while data := cast("bytes", await file.read(min(READ, left))):
+                        left -= len(data)
+                        yield data
+        except asyncssh.ChannelOpenError as error:
+            if self.why_lost():
+                raise self._problem(error, f"copy of {path}") from error
+            reason = f"{self._target}: its SSH server gives no second session, and the host agent has the first"
+            raise HostError(reason, f"Copy it by hand, or raise MaxSessions there: {path}") from error
+        except FAILURES as error:
+            raise self._problem(error, f"copy of {path}") from error
+
     async def close(self) -> None:
         """End it. A lost connection leaves its dead socket over there, for the next one to remove at its end."""
         if self._closed:
@@ -222,6 +242,20 @@ class SshConnection:
         if why := self.why_lost():
             return HostError(f"{self._target}: {phase}: {why}")
         return host_error(error, phase, self._target, name=self._host.name)
+
+
+async def _both_parts(
+    sftp: asyncssh.SFTPClient, log: str, stack: contextlib.AsyncExitStack
+) -> list[asyncssh.SFTPClientFile]:
+    """The older part of a log and the newest, opened so that a change from one to the other loses nothing."""
+    while True:
+        newest = await stack.enter_async_context(sftp.open(log, "rb"))
+        parts = [newest]
+        with contextlib.suppress(asyncssh.SFTPNoSuchFile):
+            parts.insert(0, await stack.enter_async_context(sftp.open(f"{log}.1", "rb")))
+        opened, now = (await newest.stat()).size or 0, (await sftp.stat(log)).size or 0
+        if now >= opened:  # a file that became the older part has left an emptier one behind
+            return parts
 
 
 async def end(conn: asyncssh.SSHClientConnection) -> None:
