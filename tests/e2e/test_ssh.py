@@ -1,11 +1,6 @@
 """Runs over SSH: real consoles, real SSH servers, and what goes wrong between them."""
 
-import fcntl
-import getpass
-import os
-import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,44 +16,6 @@ GONE = 10.0
 """Seconds after which nothing of a console that was killed may be left on its hosts."""
 
 
-class Far:
-    """Hosts over SSH of one project. Whatever runs on them carries the project's mark, by which it is found
-    and ended. The login is ours, since another user may not be able to run this interpreter; each
-    host has a home of its own.
-    """
-
-    def __init__(self, project: Any, ssh_hosts: Any) -> None:
-        self._project = project
-        self._ssh_hosts = ssh_hosts
-        self.hosts: list[Any] = []
-        self.lines: dict[str, dict[str, str]] = {}
-
-    def host(self, extra: str = "", *, known: bool = True, **keys: str) -> Any:
-        """One more real host; ``keys`` are for hosts.yml."""
-        number = len(self._ssh_hosts.made) + 2
-        home = self._ssh_hosts.folder / f"h{number}" / "home"
-        marks = f"SetEnv DGCONSOLE_TEST={self._project.mark} HOME={home}"
-        made = self._ssh_hosts.start(f"{marks}\n{extra}", known=known)
-        self.hosts.append(made)
-        self.lines[made.name] = {"address": made.address, "port": str(made.port)} | keys
-        return made
-
-    def write(self, clients: int = 2) -> None:
-        login = f"user: {getpass.getuser()}, python: {sys.executable}"
-        defaults = f"launcher: ssh, deploy: none, clients: {clients}, {login}"
-        hosts = (f"  {name}: {_flow(keys)}\n" for name, keys in self.lines.items())
-        self._project.write("hosts.yml", f"defaults: {{{defaults}}}\nhosts:\n{''.join(hosts)}")
-
-
-def _flow(keys: dict[str, str]) -> str:
-    return "{" + ", ".join(f"{key}: {value}" for key, value in keys.items()) + "}"
-
-
-@pytest.fixture
-def far(project: Any, ssh_hosts: Any) -> Far:
-    return Far(project, ssh_hosts)
-
-
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port of 127.0.0.99 where nobody listens, and nobody will."""
@@ -67,7 +24,7 @@ def closed_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-def test_three_hosts_make_what_one_machine_makes(project: Any, far: Far) -> None:
+def test_three_hosts_make_what_one_machine_makes(project: Any, far: Any) -> None:
     project.generator("time.sleep(0.02)", "import time\n")  # nobody is done before the others have come
     project.clients(2)
     assert project.run(TEXT, "--run-dir", "here").status == 0
@@ -91,7 +48,7 @@ def test_three_hosts_make_what_one_machine_makes(project: Any, far: Far) -> None
         ]
 
 
-def test_a_host_that_is_down_keeps_nobody_waiting(project: Any, far: Far, closed_port: int) -> None:
+def test_a_host_that_is_down_keeps_nobody_waiting(project: Any, far: Any, closed_port: int) -> None:
     far.host()
     far.lines["down"] = {"address": "127.0.0.99", "port": str(closed_port)}
     far.write()
@@ -102,7 +59,7 @@ def test_a_host_that_is_down_keeps_nobody_waiting(project: Any, far: Far, closed
     assert f"@127.0.0.99:{closed_port}: connect: Connection refused" in ended.err
 
 
-def test_an_unknown_host_key_is_shown_and_not_taken(project: Any, far: Far) -> None:
+def test_an_unknown_host_key_is_shown_and_not_taken(project: Any, far: Any) -> None:
     far.host()
     unknown = far.host(known=False)
     far.write()
@@ -117,7 +74,7 @@ def test_an_unknown_host_key_is_shown_and_not_taken(project: Any, far: Far) -> N
     assert {row["host"] for row in project.report()} == {far.hosts[0].name}
 
 
-def test_no_host_can_be_used(project: Any, far: Far) -> None:
+def test_no_host_can_be_used(project: Any, far: Any) -> None:
     far.host(known=False)
     far.host(setup="['false']")
     far.write()
@@ -131,7 +88,7 @@ def test_no_host_can_be_used(project: Any, far: Far) -> None:
     assert project.processes() == []
 
 
-def test_a_setup_line_that_fails_is_named_with_what_it_said(project: Any, far: Far) -> None:
+def test_a_setup_line_that_fails_is_named_with_what_it_said(project: Any, far: Any) -> None:
     far.host(setup="['true', 'echo the disk is away >&2; false']")
     far.write()
     ended = project.run("57701")
@@ -139,74 +96,7 @@ def test_a_setup_line_that_fails_is_named_with_what_it_said(project: Any, far: F
     assert f"{far.hosts[0].name} set aside: setup failed: the disk is away; line 2 failed" in ended.err
 
 
-def test_kill_9_the_console(project: Any, far: Far, gates: Any, ends: Any, wait_until: Callable[..., None]) -> None:
-    for _ in range(2):
-        far.host()
-    far.write()
-    gates.shut(GATED)
-    console = project.begin(TEXT)
-    gates.reached(GATED)
-    wait_until(lambda: len(project.ledger.completed()) >= 5, "five chunks are made")
-    left = ends(project.processes())
-    console.signal(signal.SIGKILL)
-    assert console.end().status == -signal.SIGKILL
-    left.wait(GONE)
-    assert project.processes() == []
-    for host in far.hosts:
-        locks = list((host.home / ".dgconsole").rglob(".lock"))
-        assert len(locks) == 2
-        for lock in locks:
-            assert_free(lock)
-    made = project.ledger.completed()
-    gates.open()
-    assert project.run(TEXT).status == 0
-    project.assert_whole(CHUNKS)
-    for chunk in made:
-        assert project.ledger.attempts(chunk) == [(1, "completed")]
-    assert [outcome for _, outcome in project.ledger.attempts(GATED)] == ["lost", "completed"]
-
-
-def assert_free(lock: Path) -> None:
-    with lock.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def test_the_ssh_server_of_a_host_is_killed(project: Any, far: Far, gates: Any, ends: Any) -> None:
-    """Only its own processes are: what it had started on the host ends by itself, and others make the chunk."""
-    for _ in range(3):
-        far.host()
-    far.write()
-    gates.shut(GATED)
-    console = project.begin(TEXT)
-    gates.reached(GATED)
-    holder = project.holder(GATED)
-    (host,) = [host for host in far.hosts if holder.startswith(f"{host.name}-")]
-    below = host.sessions()
-    servers = [host.server.pid, *(pid for pid in below if is_sshd(pid))]
-    others = [pid for pid in below if pid not in servers]
-    assert len(others) >= 3  # agent and two clients
-    left = ends(others)
-    for pid in servers:
-        os.kill(pid, signal.SIGKILL)
-    left.wait(GONE)
-    gates.open()
-    ended = console.end()
-    assert ended.status == 0, ended
-    project.assert_whole(CHUNKS)
-    assert [outcome for _, outcome in project.ledger.attempts(GATED)] in (
-        ["lost", "completed"],
-        ["returned", "completed"],  # nobody had heard yet that it was begun
-    )
-    (row,) = [row for row in project.report() if row["chunk_id"] == str(GATED)]
-    assert row["host"] != host.name
-    assert f"{host.name} backing off: " in ended.err
-
-
-def is_sshd(pid: int) -> bool:
-    return Path(f"/proc/{pid}/comm").read_text().startswith("sshd")
-
-
-def test_a_host_with_one_session_is_enough(project: Any, far: Far) -> None:
+def test_a_host_with_one_session_is_enough(project: Any, far: Any) -> None:
     far.host("MaxSessions 1")
     far.write(clients=3)
     ended = project.run(TEXT)
@@ -214,7 +104,7 @@ def test_a_host_with_one_session_is_enough(project: Any, far: Far) -> None:
     project.assert_whole(CHUNKS)
 
 
-def test_a_host_that_forbids_sockets_gives_a_port(project: Any, far: Far) -> None:
+def test_a_host_that_forbids_sockets_gives_a_port(project: Any, far: Any) -> None:
     far.host("AllowStreamLocalForwarding no")
     far.write()
     ended = project.run(TEXT)
@@ -222,7 +112,7 @@ def test_a_host_that_forbids_sockets_gives_a_port(project: Any, far: Far) -> Non
     project.assert_whole(CHUNKS)
 
 
-def test_the_token_stands_in_no_command_line(project: Any, far: Far, gates: Any) -> None:
+def test_the_token_stands_in_no_command_line(project: Any, far: Any, gates: Any) -> None:
     far.host()
     far.write()
     gates.shut(GATED)
@@ -243,7 +133,7 @@ def test_the_token_stands_in_no_command_line(project: Any, far: Far, gates: Any)
 
 
 def test_two_runs_in_one_working_directory(
-    project: Any, far: Far, gates: Any, wait_until: Callable[..., None]
+    project: Any, far: Any, gates: Any, wait_until: Callable[..., None]
 ) -> None:
     """The clients of the second run wait and say for which lock; they work as soon as it is free."""
     host = far.host(workdir="~/shared")
