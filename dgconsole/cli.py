@@ -150,6 +150,7 @@ async def _open(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace,
     from dgconsole.session import Session, SessionOptions
 
     options: SessionOptions = SessionOptions(
+        hosts_file=Path(given.hosts),
         run_dir=given.run_dir,
         chunks=given.chunks,
         report=given.report,

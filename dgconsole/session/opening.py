@@ -19,6 +19,8 @@ from dgconsole.support.errors import InputError, Problem
 class SessionOptions(Struct, frozen=True, kw_only=True):
     """What the command line says, and time limits (in seconds) that tests make small."""
 
+    hosts_file: Path | None = None
+    """hosts.yml, whose defaults hold for hosts that join later."""
     run_dir: Path | None = None
     chunks: str | None = None
     report: Path | None = None
@@ -59,8 +61,7 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
     try:
         settings, plan = load_plan(config)
         settings = replacing(settings) if options.replace else settings
-        problems += _unreachable(hosts, settings)
-        problems += _not_collected(hosts, settings)
+        problems += misfits(hosts, settings)
         targets = _targets(settings, plan, options.chunks)
     except InputError as error:
         raise InputError(*error.problems, *problems) from error
@@ -69,6 +70,11 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
     if not path.exists():
         check_destination(settings, plan)
     return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
+
+
+def misfits(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:
+    """What hosts want and the run does not give."""
+    return [*_unreachable(hosts, settings), *_not_collected(hosts, settings)]
 
 
 def _unreachable(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:

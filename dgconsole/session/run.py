@@ -17,10 +17,13 @@ from dgconsole.plan import bundle_items
 from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
 from dgconsole.session.destinations import destination_of
-from dgconsole.session.opening import Prepared, SessionOptions, prepare
+from dgconsole.session.opening import Prepared, SessionOptions, misfits, prepare
+from dgconsole.settings.hosts import more_hosts
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
     AddClient,
+    AddHost,
+    Answer,
     ChunkHistory,
     ChunkStates,
     ChunkTable,
@@ -29,6 +32,7 @@ from dgconsole.snapshot import (
     Command,
     DrainHost,
     Export,
+    FetchLog,
     LogLine,
     LogPage,
     Notice,
@@ -81,8 +85,10 @@ class Session:
             coordinator=coordinator,
             logbook=logbook,
             changed=self._changed,
+            asks=not options.headless,
         )
         self._control = Control(self, prepared.run_dir.control_socket, version=__version__, say=self._say)
+        self._joining = asyncio.Lock()
         self._changes = 0
         self._quit: Quit | None = None
         self._ended = False
@@ -285,6 +291,7 @@ class Session:
             hosts=self._crew.hosts(),
             causes=coordinator.causes(),
             notices=(*coordinator.notices(), *self._no_client_notice(), *self._notices),
+            questions=self._crew.questions,
             log_end=self._logbook.end,
             verdict=self._verdict() if self._ended else "",
             exit_status=self._exit_status(),
@@ -370,6 +377,12 @@ class Session:
                 return await self._retry_all()
             case AddClient(host=host):
                 return self._crew.add_client(host)
+            case AddHost(entry=entry):
+                return await self._add_host(entry)
+            case FetchLog(client=client):
+                return await self._crew.fetch_log(client)
+            case Answer(question=question, text=text):
+                return self._crew.answer(question, text)
             case StopClient(client=client):
                 await self._coordinator.stop_client(client, now=False)
                 return Reply(True, f"{client} stops after the chunk in hand.")
@@ -397,6 +410,22 @@ class Session:
             self._ended, self._stopped_at, self._end_reason = False, None, ""
             self._more.set()
         await self._start_crew()
+
+    async def _add_host(self, entry: str) -> Reply:
+        if self._quit is not None:
+            return Reply(False, "The run is stopping: no host joins it any more.")
+        file = self._options.hosts_file
+        if file is None:
+            return Reply(False, "This run was started without a hosts.yml: no host can join it.")
+        async with self._joining:  # the next one is checked against this one, too
+            try:
+                hosts = await asyncio.to_thread(more_hosts, entry, file, self._crew.configs)
+                InputError.raise_if(misfits(hosts, self._prepared.settings))
+            except InputError as error:
+                return Reply(False, "; ".join(map(str, error.problems)))
+            reply = await self._crew.add_hosts(hosts)
+        self._say(reply.text)
+        return reply
 
     async def _drain(self, host: str) -> Reply:
         reply = self._crew.drain(host)
