@@ -20,6 +20,7 @@ from typing import Any
 
 import pymysql
 import pytest
+from qserv import Qserv
 
 from dgconsole.settings.structs import HostConfig
 
@@ -476,3 +477,14 @@ def loaded_from(folder: Path) -> list[str]:
 @pytest.fixture(name="loaded_from")
 def _loaded_from() -> Callable[[Path], list[str]]:
     return loaded_from
+
+
+@pytest.fixture
+def qserv(mariadb: MariaDb) -> Iterator[Qserv]:
+    """A Qserv of one controller and two workers, empty: see ``tests/doubles/qserv``."""
+    double = Qserv(mariadb.connect, mariadb.schema(made=False), mariadb.folder)
+    double.start()
+    try:
+        yield double
+    finally:
+        double.stop()
