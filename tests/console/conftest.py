@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from dgconsole.console.app import ConsoleApp
+from dgconsole.console.roles import Role
 from dgconsole.snapshot import (
     CHUNK_STATES,
     AddClient,
@@ -552,11 +553,13 @@ def open_console() -> Callable[..., AbstractAsyncContextManager[Face]]:
     """Opens the console on a session."""
 
     @asynccontextmanager
-    async def opened(session: FakeSession, size: tuple[int, int] = (120, 40)) -> AsyncIterator[Face]:
+    async def opened(
+        session: FakeSession, size: tuple[int, int] = (120, 40), role: Role = Role.OWNER
+    ) -> AsyncIterator[Face]:
         async def start() -> FakeSession:
             return session
 
-        app = ConsoleApp(start, session.name, period=3600.0)
+        app = ConsoleApp(start, session.name, period=3600.0, role=role)
         async with app.run_test(size=size, notifications=True) as pilot:
             face = Face(app, pilot, session)
             await pilot.pause()
