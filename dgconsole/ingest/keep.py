@@ -3,10 +3,10 @@
 import hashlib
 import os
 import platform
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dgconsole.ingest.aside import OwnFolder
 from dgconsole.ingest.destination import WrittenTable
 from dgconsole.ingest.files import FilesDelivery, fsync_folder, place
 from dgconsole.ingest.mapping import mapped
@@ -28,7 +28,8 @@ class KeepDelivery:
     folder
         Absolute. All clients of a host share it.
     owner
-        The name of what is this client's alone in it, see ``owner_of``: ``prepare`` clears that.
+        The name of what is this client's alone in it, see ``owner_of``: ``prepare`` clears that, and what was
+        left by others that are no more.
     directors
         Those of ``tables`` that are.
     run
@@ -39,7 +40,8 @@ class KeepDelivery:
         self, folder: Path, owner: str, tables: Iterable[str], *, directors: Iterable[str], run: str
     ) -> None:
         self.root = folder
-        self._own = folder / f".{owner}"
+        self._folder = OwnFolder(folder, owner)
+        self._own = self._folder.path
         self._tables = tuple(tables)
         self._directors = frozenset(directors)
         self._run = run
@@ -49,17 +51,19 @@ class KeepDelivery:
     def prepare(self) -> None:
         with mapped():
             self.root.mkdir(parents=True, exist_ok=True)
-            if self._own.is_symlink():
-                self._own.unlink()
-            elif self._own.exists():
-                shutil.rmtree(self._own)
-            self._own.mkdir(mode=0o700)
-            self._claim()
-            for table in self._tables:
-                (self.root / table).mkdir(exist_ok=True)
-            fsync_folder(self.root)
-            fsync_folder(self.root.parent)
-        self._aside.prepare()
+            self._folder.take()
+        try:
+            with mapped():
+                self._claim()
+                self._folder.clear_others()
+                for table in self._tables:
+                    (self.root / table).mkdir(exist_ok=True)
+                fsync_folder(self.root)
+                fsync_folder(self.root.parent)
+            self._aside.prepare()
+        except ChunkError:
+            self._folder.leave()
+            raise
 
     def folder(self, table: str, chunk: int) -> Path:
         return self._aside.folder(table, chunk)
@@ -109,7 +113,8 @@ class KeepDelivery:
 
     def leave(self) -> None:
         """Nothing more is made or kept: what attempts left goes. What cannot be removed, the next start does."""
-        shutil.rmtree(self._own, ignore_errors=True)
+        self._folder.clear_others()
+        self._folder.leave()
 
     def _take_back(self, chunk: int, attempt: int) -> None:
         for table in self._tables:

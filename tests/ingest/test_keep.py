@@ -1,5 +1,8 @@
 """Files that stay on their host: who has which folder, what an order to keep does, and what is left when it fails."""
 
+import errno
+import fcntl
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +32,7 @@ class Table:
     files: tuple[File, ...]
 
 
-def client(root: Path, name: str = "far-1", run: str = "a-digest") -> KeepDelivery:
+def client(root: Path, name: str = "far-1-00000001", run: str = "a-digest") -> KeepDelivery:
     return KeepDelivery(root, name, TABLES, directors=["Object"], run=run)
 
 
@@ -121,14 +124,85 @@ def test_what_cannot_be_kept_leaves_nothing(root: Path, delivery: KeepDelivery) 
 def test_a_client_clears_what_its_former_self_left_and_nothing_of_its_neighbour(
     root: Path, delivery: KeepDelivery
 ) -> None:
-    neighbour = client(root, "far-2")
+    neighbour = client(root, "far-2-00000002")
     neighbour.prepare()
-    write(delivery, 1, BOTH)
     write(neighbour, 4, {"Source": {"chunk_7.txt": "theirs\n"}})
+    write(delivery, 1, BOTH)
+    die(delivery)
     client(root).prepare()
     assert aside(root) == ["chunk_7.txt.attempt-4"]
     neighbour.keep(7, 4)
     assert final(root) == {"Source/chunk_7.txt": "theirs\n"}
+
+
+def die(delivery: KeepDelivery) -> None:
+    """What is left of a client that was killed: files, and no lock."""
+    os.close(delivery._folder._lock)
+    delivery._folder._lock = -1
+
+
+@pytest.mark.parametrize("when", ["starts", "leaves"])
+def test_what_a_dead_neighbour_left_is_cleared_by_who(root: Path, delivery: KeepDelivery, when: str) -> None:
+    neighbour = client(root, "far-2-00000002")
+    neighbour.prepare()
+    write(neighbour, 4, BOTH)
+    die(neighbour)
+    (root / ".made.by-hand").mkdir()
+    (root / ".being-made-00000003").mkdir()
+    if when == "starts":
+        client(root, "far-3-00000003").prepare()
+    else:
+        delivery.leave()
+    assert aside(root) == []
+    assert not (root / ".far-2-00000002").exists()
+    assert (root / ".made.by-hand").is_dir()
+    assert (root / ".being-made-00000003").is_dir()
+
+
+def test_two_clients_do_not_have_one_folder(
+    root: Path, delivery: KeepDelivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dgconsole.ingest.aside.PATIENCE", 0.0)
+    write(delivery, 1, BOTH)
+    with pytest.raises(ChunkError, match="far-1-00000001 is another client's"):
+        client(root).prepare()
+    assert len(aside(root)) == 3
+
+
+def test_a_folder_that_is_cleared_as_its_client_starts_again(
+    root: Path, delivery: KeepDelivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is the same file for both only as long as it is there."""
+    write(delivery, 1, BOTH)
+    die(delivery)
+    flock = fcntl.flock
+
+    def cleared_before(fd: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        client(root, "far-2-00000002").prepare()
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", cleared_before)
+    again = client(root)
+    again.prepare()
+    assert aside(root) == []
+    write(again, 2, BOTH)
+    again.keep(7, 2)
+    assert len(final(root)) == 3
+
+
+def test_where_there_are_no_locks_nobody_clears_for_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    for name in ("far-1-00000001", "far-2-00000002"):
+        made = client(root, name)
+        made.prepare()
+        write(made, 1, BOTH)
+    assert len(aside(root)) == 6
+    client(root).prepare()
+    assert len(aside(root)) == 3
 
 
 def test_who_leaves_takes_all_but_what_is_kept(root: Path, delivery: KeepDelivery) -> None:
@@ -142,8 +216,9 @@ def test_who_leaves_takes_all_but_what_is_kept(root: Path, delivery: KeepDeliver
 
 def test_the_files_of_another_run_are_not_mixed_with_ours(root: Path, delivery: KeepDelivery) -> None:
     with pytest.raises(ChunkError, match="holds the files of another run: remove it"):
-        client(root, "far-2", run="another").prepare()
-    client(root, "far-2").prepare()
+        client(root, "far-2-00000002", run="another").prepare()
+    assert not (root / ".far-2-00000002").exists()
+    client(root, "far-2-00000002").prepare()
 
 
 def test_a_folder_that_cannot_be_made_is_a_fault_of_delivery(tmp_path: Path) -> None:
@@ -157,10 +232,10 @@ def test_a_link_in_place_of_its_own_folder_is_not_followed(tmp_path: Path, root:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     root.mkdir(parents=True)
-    (root / ".far-1").symlink_to(elsewhere)
+    (root / ".far-1-00000001").symlink_to(elsewhere)
     client(root).prepare()
-    assert (root / ".far-1").is_dir()
-    assert not (root / ".far-1").is_symlink()
+    assert (root / ".far-1-00000001").is_dir()
+    assert not (root / ".far-1-00000001").is_symlink()
     assert list(elsewhere.iterdir()) == []
 
 
