@@ -1,5 +1,9 @@
 """The second screen: the sky as a map, with a cursor that names the chunk under it."""
 
+import asyncio
+import re
+from datetime import datetime
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -8,13 +12,18 @@ from textual.containers import Vertical
 
 from dgconsole.console.feed import Feed
 from dgconsole.console.pane import Lines, Pane, Target
+from dgconsole.console.picture import free_name, save_picture
+from dgconsole.console.prompt import Prompt
 from dgconsole.console.skymap import SkyCanvas
 from dgconsole.snapshot import CHUNK_STATES, ChunkState
+from dgconsole.support.errors import InputError
 from dgconsole.views.chunks import ChunkModel
 from dgconsole.views.grid import Cell
 from dgconsole.views.history import place
 from dgconsole.views.signs import CHUNK_SIGNS
 from dgconsole.views.text import harmless
+
+_NUMBER = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]*)?")
 
 
 class Frame(Vertical, can_focus=True):
@@ -29,6 +38,10 @@ class Sky(Pane):
         Binding("down", "move(0, 1)", "South", show=False),
         Binding("left", "move(-1, 0)", "East: RA grows", show=False),
         Binding("right", "move(1, 0)", "West: RA falls", show=False),
+        Binding("z", "zoom(True)", "Closer", tooltip="Twice as close, around the chunk under the cursor"),
+        Binding("Z", "zoom(False)", "Wider", show=False, tooltip="Half as close"),
+        Binding("g", "go_to", "Go to", tooltip="Go to a chunk by its id, or to a place by RA and Dec"),
+        Binding("i", "picture", "Picture", show=False, tooltip="Save the whole sky as a picture, SVG or PNG"),
         Binding("n", "next", "Next here", tooltip="The next of the chunks that share the cursor's place"),
         Binding("enter", "open", "Open chunk", key_display="enter", tooltip="Show the chunk's history"),
     ]
@@ -39,6 +52,7 @@ class Sky(Pane):
         self._model: ChunkModel | None = None
         self._here: list[int] = []
         self._at = 0
+        self._sought = -1
 
     def compose(self) -> ComposeResult:
         with Frame(classes="panel", id="sky-frame") as frame:
@@ -58,11 +72,15 @@ class Sky(Pane):
         self._canvas.show(self._model, feed.chunks_version)
         dash = self.signs.plain("─", "-")
         part = f"{len(self._model):,} targets, a part of the sky" if feed.snapshot.partial_sky else "all of the sky"
-        self.retitle("#sky-frame", f"Sky {dash} {part}")
+        window = self._canvas.window
+        close = f" {dash} {window.zoom} times as close, around {window.ra:.2f}° {window.dec:+.2f}°"
+        self.retitle("#sky-frame", f"Sky {dash} {part}{close * (window.zoom > 1)}")
         self._say()
 
     def on_sky_canvas_moved(self, _: SkyCanvas.Moved) -> None:
-        self._here, self._at = self._canvas.under_cursor(), 0
+        self._here = self._canvas.under_cursor()
+        self._at = self._here.index(self._sought) if self._sought in self._here else 0
+        self._sought = -1
         self._say()
 
     def _say(self) -> None:
@@ -125,6 +143,66 @@ class Sky(Pane):
 
     def action_move(self, dx: int, dy: int) -> None:
         self._canvas.move(dx, dy)
+
+    async def action_zoom(self, closer: bool) -> None:
+        self._sought = self._chunk_index()
+        self._canvas.zoom(closer=closer, index=self._sought)
+        if self._feed is not None:
+            await self.refresh_from(self._feed)
+
+    def action_go_to(self) -> None:
+        text = "A chunk's id, or RA and Dec in degrees: 104233, or 12.5 -30.2"
+        self.app.push_screen(Prompt("Go to", text, "Go"), self._go_to)
+
+    def _go_to(self, text: str | None) -> None:
+        if not text or self._model is None:
+            return
+        try:
+            index = self._index_of(self._model, text)
+        except ValueError as error:
+            self.notify(str(error), severity="warning", markup=False)
+            return
+        self._sought = index
+        self._canvas.point_at(index)
+
+    def _index_of(self, model: ChunkModel, text: str) -> int:
+        """Where the chunk stands that the text names, by its id or a place in it. ValueError: there is none."""
+        words = text.replace(",", " ").split()
+        if len(words) == 1 and words[0].isdigit():
+            index = model.index(int(words[0]))
+            what = f"chunk {words[0]}"
+        else:
+            numbers = [float(word) for word in words if _NUMBER.fullmatch(word)]
+            if len(words) != 2 or len(numbers) != 2 or not -180.0 <= numbers[0] <= 360.0 or abs(numbers[1]) > 90.0:
+                raise ValueError(f"{harmless(text)!r} is no id, and no RA and Dec in degrees")
+            index = self._canvas.owner_of(*numbers)
+            what = f"the place {words[0]} {words[1]}"
+        if index < 0:
+            raise ValueError(f"{what} is not in this run")
+        return index
+
+    def action_picture(self) -> None:
+        if self._feed is not None:
+            path = free_name(self._feed.snapshot.run_dir, "sky", ".svg")
+            text = "The whole sky by the state of its chunks. The name ends in .svg or .png."
+            self.app.push_screen(Prompt("Save the sky as a picture", text, "Save", suggested=path), self._save)
+
+    def _save(self, path: str | None) -> None:
+        if path:
+            self.run_worker(self._write_picture(Path(path)), "picture", exit_on_error=False)
+
+    async def _write_picture(self, path: Path) -> None:
+        assert self._feed is not None
+        assert self._model is not None
+        counts = self._feed.snapshot.counts
+        when = datetime.fromtimestamp(self._feed.snapshot.wall).astimezone().strftime("%Y-%m-%d %H:%M")
+        title = f"{harmless(self._feed.snapshot.name)}, {when}: {counts.completed:,} of {counts.total:,} chunks done"
+        try:
+            await asyncio.to_thread(save_picture, path, self._model.boxes, self._model.states, title)
+        except InputError as error:
+            self.notify(str(error), severity="warning", markup=False)
+        else:
+            self.notify(f"Written: {harmless(str(path))}", markup=False)
 
     def action_next(self) -> None:
         if self._here:

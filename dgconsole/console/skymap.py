@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from dgconsole.console.paint import guarded, paint_of
 from dgconsole.views.chunks import ChunkModel
-from dgconsole.views.sky import SkyMap, step
+from dgconsole.views.sky import LARGEST_ZOOM, SkyMap, SkyPlaces, Window, step
 
 COLORS: tuple[str, ...] = (
     "background",
@@ -45,22 +45,32 @@ class SkyCanvas(Widget):
         self.cursor: tuple[int, int] | None = None
         self._with_cursor = with_cursor
         self._model: ChunkModel | None = None
+        self._places: SkyPlaces | None = None
         self._version = -1
+        self.window = Window()
 
     def show(self, model: ChunkModel, version: int) -> None:
         """Show the model as it stands at ``version``; the map is made anew only for another size."""
         width, height = self._pixels()
         if width < 8 or not len(model):
             return
-        if self.map is None or model is not self._model or (self.map.width, self.map.height) != (width, height):
+        if self._places is None or model is not self._model:
+            self._places, self._model, self.map = SkyPlaces(model.boxes), model, None
+        if self.map is None or (self.map.width, self.map.height) != (width, height):
             old = self.map
-            self.map, self._model, self._version = SkyMap(model.boxes, model.states, width, height), model, version
+            self._version = version
+            self._draw(width, height)
             self._place_cursor(old)
-            self.refresh()
         elif version != self._version:
             self._version = version
             for row in {int(row) // 2 for row in self.map.update(model.states)}:
                 self._refresh_line(row)
+
+    def _draw(self, width: int, height: int) -> None:
+        assert self._places is not None
+        assert self._model is not None
+        self.map = SkyMap(self._places, self._model.states, width, height, self.window)
+        self.refresh()
 
     def _pixels(self) -> tuple[int, int]:
         """Width and height of the map in pixels: twice as wide as high, even numbers."""
@@ -94,15 +104,71 @@ class SkyCanvas(Widget):
         self.post_message(self.Moved())
 
     def move(self, dx: int, dy: int) -> None:
-        """To the next pixel with targets in a direction."""
-        if self.map is not None and self.cursor is not None:
-            self._set_cursor(step(self.map.shows_targets(), self.cursor, dx, dy))
+        """To the next pixel with targets in a direction; where the window has none, the window moves."""
+        if self.map is None or self.cursor is None:
+            return
+        to = step(self.map.shows_targets(), self.cursor, dx, dy)
+        if to == self.cursor and self.window.zoom > 1:
+            self._pan(dx, dy)
+        else:
+            self._set_cursor(to)
 
     def point_at(self, index: int) -> None:
-        """Put the cursor on the pixel of the chunk at ``index``."""
-        if self.map is not None:
-            pixel = int(self.map.pixel_of[index])
-            self._set_cursor((pixel % self.map.width, pixel // self.map.width))
+        """Put the cursor on the chunk at ``index``, with the window around it where it is outside."""
+        if self.map is None or self._places is None:
+            return
+        if self.map.pixel_of[index] < 0:
+            box = self._places.boxes[index]
+            self._look_at(Window(self.window.zoom, float(self._places.ra[index]), float(box[2] + box[3]) / 2))
+        pixel = int(self.map.pixel_of[index])
+        self._set_cursor((pixel % self.map.width, pixel // self.map.width))
+
+    def owner_of(self, ra: float, dec: float) -> int:
+        """The index of the chunk that holds a position in degrees, -1 where none does."""
+        return (
+            int(self._places.owners(np.array([ra % 360.0]), np.array([dec]))[0]) if self._places is not None else -1
+        )
+
+    def zoom(self, *, closer: bool, index: int) -> None:
+        """Twice as close, or half, around the chunk at ``index``; around the cursor for -1."""
+        if self.map is None or self._places is None or self.cursor is None:
+            return
+        zoom = min(self.window.zoom * 2, LARGEST_ZOOM) if closer else max(self.window.zoom // 2, 1)
+        if zoom == self.window.zoom:
+            return
+        if index >= 0:
+            box = self._places.boxes[index]
+            ra, dec = float(self._places.ra[index]), float(box[2] + box[3]) / 2
+        else:
+            ra, dec = self._position(*self.cursor)
+        self._look_at(Window(zoom, ra, dec))
+        if index >= 0:
+            self.point_at(index)
+
+    def _pan(self, dx: int, dy: int) -> None:
+        """Half a window on, if the sky goes on there."""
+        assert self.map is not None
+        width, height = self.map.width, self.map.height
+        x, y = (width // 2 + dx * width // 2, height // 2 + dy * height // 2)
+        ra, dec = self._position(min(max(x, 0), width - 1), min(max(y, 0), height - 1))
+        moved = Window(self.window.zoom, ra, dec)
+        if (moved.meridian, moved.height) != (self.window.meridian, self.window.height):
+            self._look_at(moved)
+
+    def _position(self, x: int, y: int) -> tuple[float, float]:
+        assert self.map is not None
+        ra, dec, _ = self.map.positions(np.array([y * self.map.width + x]))
+        return float(ra[0]), float(dec[0])
+
+    def _look_at(self, window: Window) -> None:
+        """Another window; the cursor stands in its middle, or on the target nearest to that."""
+        assert self.map is not None
+        self.window = window
+        self._draw(self.map.width, self.map.height)
+        ys, xs = np.nonzero(self.map.shows_targets())
+        middle = self.map.width // 2, self.map.height // 2
+        best = int(np.argmin((xs - middle[0]) ** 2 + (ys - middle[1]) ** 2)) if len(xs) else -1
+        self._set_cursor((int(xs[best]), int(ys[best])) if best >= 0 else middle)
 
     def _set_cursor(self, to: tuple[int, int]) -> None:
         old, self.cursor = self.cursor, to
@@ -157,14 +223,22 @@ class SkyCanvas(Widget):
         return self._with_cross(strip, row // 2, left, upper, lower)
 
     def _labels(self, left: int) -> str:
-        """Right ascensions under the equator's quarters; they grow to the left."""
+        """Right ascensions at the quarters of the middle line; they grow to the left."""
         assert self.map is not None
         width = self.map.width
         line = [" "] * (left + width + 4)
-        for text, quarter in (("180°", 0), ("RA 90°", 1), ("0°", 2), ("270°", 3), ("180°", 4)):
+        texts = ["180°", "RA 90°", "0°", "270°", "180°"] if self.window.zoom == 1 else self._quarters()
+        for quarter, text in enumerate(texts):
             at = max(min(left + width * quarter // 4 - len(text) // 2, left + width - len(text)), 0)
             line[at : at + len(text)] = text
         return "".join(line)
+
+    def _quarters(self) -> list[str]:
+        assert self.map is not None
+        width, row = self.map.width, self.map.height // 2 * self.map.width
+        ra, _, on_sky = self.map.positions(row + np.array([0, width // 4, width // 2, width * 3 // 4, width - 1]))
+        texts = [f"{angle:.2f}°" if seen else "" for angle, seen in zip(ra.tolist(), on_sky.tolist(), strict=True)]
+        return [texts[0], f"RA {texts[1]}", *texts[2:]]
 
     def _with_cross(
         self, strip: Strip, row: int, left: int, upper: NDArray[np.uint8], lower: NDArray[np.uint8]

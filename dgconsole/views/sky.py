@@ -1,13 +1,15 @@
-"""The whole sky in Mollweide's equal-area projection as square pixels, each knowing the state of its chunks.
+"""The sky, or a window of it, as square pixels, each knowing the state of its chunks.
 
-RA 0 is in the middle and grows to the left, as seen from inside the sphere; north is up. Projection: Snyder, Map
-projections, a working manual (USGS 1395), chapter 31.
+The projection is Mollweide's; the whole sky has RA 0 in the middle.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dgconsole.snapshot import CHUNK_STATES, ChunkState
+from dgconsole.views import mollweide
 from dgconsole.views.signs import CODES
 
 OUTSIDE, BARE, GRID, PENDING, SOME, HALF, MOST, DONE, DELIVERED, ASSIGNED, RETRYING, LIMBO = range(12)
@@ -17,48 +19,68 @@ OUTSIDE, BARE, GRID, PENDING, SOME, HALF, MOST, DONE, DELIVERED, ASSIGNED, RETRY
 _BANDS = 4
 
 
-def forward(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Degrees to the ellipse: x in [-1, 1] rightwards, y in [-1, 1] upwards."""
-    phi = np.radians(dec)
-    theta = phi.copy()
-    for _ in range(30):  # Newton on 2t + sin 2t = pi sin phi, flattened at the poles where the slope is zero
-        slope = 2 + 2 * np.cos(2 * theta)
-        step = (2 * theta + np.sin(2 * theta) - np.pi * np.sin(phi)) / np.maximum(slope, 1e-9)
-        theta = np.clip(theta - step, -np.pi / 2, np.pi / 2)
-        if np.max(np.abs(step), initial=0.0) < 1e-9:
-            break
-    east = (np.asarray(ra) + 180.0) % 360.0 - 180.0
-    return -east / 180.0 * np.cos(theta), np.sin(theta)
+LARGEST_ZOOM = 128
+_STATES = len(CHUNK_STATES)
 
 
-def inverse(
-    x: NDArray[np.float64], y: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """The ellipse to degrees: RA in [0, 360), Dec, and which points lie on the sky at all."""
-    theta = np.arcsin(np.clip(y, -1.0, 1.0))
-    across = np.maximum(np.cos(theta), 1e-12)
-    east = -180.0 * x / across
-    on_sky = (np.abs(y) <= 1.0) & (np.abs(x) <= across)
-    dec = np.degrees(np.arcsin(np.clip((2 * theta + np.sin(2 * theta)) / np.pi, -1.0, 1.0)))
-    return east % 360.0, dec, on_sky
+class Window(NamedTuple):
+    """What is shown: all of the sky at zoom 1, else the surroundings of a place, magnified."""
+
+    zoom: int = 1
+    ra: float = 0.0
+    dec: float = 0.0
+
+    @property
+    def meridian(self) -> float:
+        """The RA in the middle, around which nothing is sheared."""
+        return self.ra if self.zoom > 1 else 0.0
+
+    @property
+    def height(self) -> float:
+        """The ellipse's y in the middle; the window never reaches far over a pole."""
+        most = 1.0 - 1.0 / self.zoom
+        return float(np.clip(np.sin(mollweide.latitude_angle(np.array([self.dec]))[0]), -most, most))
 
 
-def owners(boxes: NDArray[np.float64], ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The index of the box that holds each position, -1 where none does.
+class SkyPlaces:
+    """Where chunks lie, whatever the window; made once for all maps of them.
 
-    ``boxes``, shape (n, 4), stand in stripes: those of one stripe share dec_min and are ascending in ra_min.
+    Parameters
+    ----------
+    boxes
+        float64, shape (n, 4): ra_min, ra_max, dec_min, dec_max in degrees. They stand in stripes: those of one
+        share dec_min and dec_max.
     """
-    if not len(boxes):
-        return np.full(ra.shape, -1, np.int64)
-    order = np.lexsort((boxes[:, 0], boxes[:, 2]))
-    stripes, stripe_of = np.unique(boxes[order, 2], return_inverse=True)
-    keys = stripe_of * 1000.0 + boxes[order, 0]
-    stripe = np.searchsorted(stripes, dec, side="right") - 1
-    at = np.searchsorted(keys, np.maximum(stripe, 0) * 1000.0 + ra, side="right") - 1
-    found = order[np.maximum(at, 0)]
-    inside = (stripe >= 0) & (at >= 0)
-    inside &= (boxes[found, 0] <= ra) & (ra <= boxes[found, 1]) & (boxes[found, 2] <= dec) & (dec <= boxes[found, 3])
-    return np.where(inside, found, -1)
+
+    def __init__(self, boxes: NDArray[np.float64]) -> None:
+        self.boxes = boxes
+        self.ra = (boxes[:, 0] + boxes[:, 1]) / 2
+        """float64, shape (n,): the middles."""
+        decs, which = np.unique((boxes[:, 2] + boxes[:, 3]) / 2, return_inverse=True)
+        self._theta = mollweide.latitude_angle(decs)[which]
+        self._order = np.lexsort((boxes[:, 0], boxes[:, 2]))
+        self._stripes, stripe_of = np.unique(boxes[self._order, 2], return_inverse=True)
+        self._keys = stripe_of * 1000.0 + boxes[self._order, 0]
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def middles(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The middles in the window's own plane, shape (n,) each: it shows x and y from -1 to 1."""
+        x, y = mollweide.across(self.ra, self._theta, window.meridian), np.sin(self._theta)
+        return x * window.zoom, (y - window.height) * window.zoom
+
+    def owners(self, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The index of the chunk that holds each position, -1 where none does."""
+        if not len(self):
+            return np.full(ra.shape, -1, np.int64)
+        stripe = np.searchsorted(self._stripes, dec, side="right") - 1
+        at = np.searchsorted(self._keys, np.maximum(stripe, 0) * 1000.0 + ra, side="right") - 1
+        found = self._order[np.maximum(at, 0)]
+        box = self.boxes[found]
+        inside = (stripe >= 0) & (at >= 0) & (box[:, 2] <= dec) & (dec <= box[:, 3])
+        inside &= (box[:, 0] <= ra) & (ra <= box[:, 1])
+        return np.where(inside, found, -1)
 
 
 class SkyMap:
@@ -67,38 +89,58 @@ class SkyMap:
     A chunk counts in the pixel of its middle. A pixel that holds no chunk's middle shows the chunk it lies in.
     """
 
-    def __init__(self, boxes: NDArray[np.float64], states: NDArray[np.uint8], width: int, height: int) -> None:
-        self.width, self.height = width, height
-        self._boxes = boxes
+    def __init__(
+        self,
+        places: SkyPlaces,
+        states: NDArray[np.uint8],
+        width: int,
+        height: int,
+        window: Window = Window(),  # noqa: B008 - frozen
+    ) -> None:
+        self.width, self.height, self.window = width, height, window
         self._states = states.copy()
-        gx = (np.arange(width) + 0.5) / width * 2 - 1
-        gy = 1 - (np.arange(height) + 0.5) / height * 2
-        ra, dec, on_sky = inverse(*(grid.ravel() for grid in np.meshgrid(gx, gy)))
-        x, y = forward((boxes[:, 0] + boxes[:, 1]) / 2, (boxes[:, 2] + boxes[:, 3]) / 2)
-        row = np.clip(((1 - y) / 2 * height).astype(np.int64), 0, height - 1)
-        first = np.argmax(on_sky.reshape(height, width), axis=1)[row]
-        column = np.clip(((x + 1) / 2 * width).astype(np.int64), first, width - 1 - first)
-        self.pixel_of = (row * width + column).astype(np.int32)
-        """int32, shape (n,): the pixel of each chunk's middle."""
-        self._counts = np.zeros((width * height, len(CHUNK_STATES)), np.int32)
-        np.add.at(self._counts, (self.pixel_of, self._states), 1)
-        owner = np.where(on_sky, owners(boxes, ra, dec), -1)
-        bare = self._counts.sum(axis=1) == 0
-        self.owner = owner
+        ra, dec, on_sky = self.positions(np.arange(width * height))
+        self.pixel_of = self._pixels_of(places, on_sky.reshape(height, width))
+        """int32, shape (n,): the pixel of each chunk's middle, -1 outside the window."""
+        shown = self.pixel_of >= 0
+        keys = self.pixel_of[shown].astype(np.int64) * _STATES + self._states[shown]
+        self._counts = np.bincount(keys, minlength=width * height * _STATES).reshape(-1, _STATES).astype(np.int32)
+        self.owner = np.where(on_sky, places.owners(ra, dec), -1)
         """int64, shape (pixels,): the chunk that holds the pixel's middle, -1 none."""
-        self._lone = np.flatnonzero(bare & (owner >= 0))
-        lines = _graticule(ra, dec, on_sky.reshape(height, width))
+        self._lone = np.flatnonzero((self._counts.sum(axis=1) == 0) & (self.owner >= 0))
+        lines = _graticule(ra, dec, on_sky.reshape(height, width), window)
         self._ground = np.where(on_sky, np.where(lines, GRID, BARE), OUTSIDE).astype(np.uint8)
         self.pixels = self._paint()
         """uint8, shape (height, width): what each pixel shows."""
+
+    def positions(
+        self, pixels: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """RA and Dec of the middles of pixels, and which of them lie on the sky."""
+        window = self.window
+        x = ((pixels % self.width + 0.5) / self.width * 2 - 1) / window.zoom
+        y = (1 - (pixels // self.width + 0.5) / self.height * 2) / window.zoom + window.height
+        return mollweide.inverse(x, y, window.meridian)
+
+    def _pixels_of(self, places: SkyPlaces, on_sky: NDArray[np.bool_]) -> NDArray[np.int32]:
+        width, height = self.width, self.height
+        x, y = places.middles(self.window)
+        row = np.clip(((1 - y) / 2 * height).astype(np.int64), 0, height - 1)
+        seen = on_sky.any(axis=1)
+        first = np.where(seen, np.argmax(on_sky, axis=1), 0)[row]
+        last = np.where(seen, width - 1 - np.argmax(on_sky[:, ::-1], axis=1), width - 1)[row]
+        column = np.clip(((x + 1) / 2 * width).astype(np.int64), first, last)
+        inside = (np.abs(x) <= 1.0) & (np.abs(y) <= 1.0)
+        return np.where(inside, row * width + column, -1).astype(np.int32)
 
     def update(self, states: NDArray[np.uint8]) -> NDArray[np.intp]:
         """Take in new states, shape (n,); the pixel rows that look different now."""
         changed = np.flatnonzero(states != self._states)
         if len(changed):
-            at = self.pixel_of[changed]
-            np.subtract.at(self._counts, (at, self._states[changed]), 1)
-            np.add.at(self._counts, (at, states[changed]), 1)
+            shown = changed[self.pixel_of[changed] >= 0]
+            at = self.pixel_of[shown]
+            np.subtract.at(self._counts, (at, self._states[shown]), 1)
+            np.add.at(self._counts, (at, states[shown]), 1)
             self._states[changed] = states[changed]
         pixels = self._paint()
         rows = np.flatnonzero((pixels != self.pixels).any(axis=1))
@@ -130,14 +172,23 @@ class SkyMap:
         return shown.reshape(self.height, self.width)
 
 
-def _graticule(ra: NDArray[np.float64], dec: NDArray[np.float64], on_sky: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _graticule(
+    ra: NDArray[np.float64], dec: NDArray[np.float64], on_sky: NDArray[np.bool_], window: Window
+) -> NDArray[np.bool_]:
     """The pixels where a line of the graticule passes between their middle and the one before, shape (pixels,)."""
-    parallels = np.floor(dec / 30.0 + 1e-9).reshape(on_sky.shape)
-    meridians = np.floor(((ra + 180.0) % 360.0) / 60.0 + 1e-9).reshape(on_sky.shape)
+    apart = spacing(window)
+    parallels = np.floor(dec / apart + 1e-9).reshape(on_sky.shape)
+    east = (ra - window.meridian + 180.0) % 360.0 + window.meridian
+    meridians = np.floor(east / (2 * apart) + 1e-9).reshape(on_sky.shape)
     lines = np.zeros(on_sky.shape, np.bool_)
     lines[1:] |= (parallels[1:] != parallels[:-1]) & on_sky[:-1]
     lines[:, 1:] |= (meridians[:, 1:] != meridians[:, :-1]) & on_sky[:, :-1]
     return lines.ravel()
+
+
+def spacing(window: Window) -> float:
+    """Degrees of Dec between two lines of the graticule; those of RA stand twice as far apart."""
+    return next(apart for apart in (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0) if apart * window.zoom >= 30.0)
 
 
 _LOUD = (

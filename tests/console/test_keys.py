@@ -9,6 +9,7 @@ from dgconsole.console.chunks import Chunks
 from dgconsole.console.dialogs import ExportDialog, Facts, Question
 from dgconsole.console.logs import Logs
 from dgconsole.console.overview import Overview
+from dgconsole.console.prompt import Prompt
 from dgconsole.console.report import Report
 from dgconsole.console.sky import Sky
 from dgconsole.console.table import LineTable
@@ -387,6 +388,78 @@ async def test_the_sky_shows_only_targets(scene, open_console):
     async with open_console(scene("small")) as face:
         await face.press("2")
         assert "55 targets, a part of the sky" in face.text()
+
+
+async def test_the_sky_comes_closer_around_the_chunk_under_the_cursor(scene, open_console):
+    async with open_console(scene("trouble")) as face:
+        await face.press("2")
+        chunk = face.app.pane.target().chunk
+        await face.press("z", "z", "z")
+        assert "8 times as close" in face.text()
+        assert face.app.pane.target().chunk == chunk
+        for _ in range(60):
+            await face.press("right")
+        assert face.app.pane.target().chunk not in (chunk, -1)
+        await face.press("Z", "Z", "Z", "Z")
+        assert "times as close" not in face.text()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_sky_goes_to_an_id_or_a_place(scene, open_console, size):
+    session = scene("running")
+    async with open_console(session, size) as face:
+        await face.press("2", "g")
+        assert isinstance(face.app.screen, Prompt)
+        await face.type(str(session.ids[1234]))
+        await face.press("enter")
+        assert face.app.pane.target().chunk == session.ids[1234]
+        for _ in range(5):
+            await face.press("z")
+        ra_min, ra_max, dec_min, dec_max = session.boxes[4000]
+        await face.press("g")
+        await face.type(f"{(ra_min + ra_max) / 2:.2f} {(dec_min + dec_max) / 2:.2f}")
+        await face.press("enter")
+        assert face.app.pane.target().chunk == session.ids[4000]
+
+
+@pytest.mark.parametrize(("typed", "words"), [("99999999", "not in this run"), ("10 95", "no id"), ("x", "no id")])
+async def test_the_sky_says_where_it_cannot_go(scene, open_console, typed, words):
+    async with open_console(scene("running")) as face:
+        await face.press("2")
+        before = face.app.pane.target().chunk
+        await face.press("g")
+        await face.type(typed)
+        await face.press("enter")
+        assert words in face.text()
+        assert face.app.pane.target().chunk == before
+
+
+async def picture_saved(face):
+    if saving := [worker for worker in face.app.workers if worker.name == "picture"]:
+        await face.app.workers.wait_for_complete(saving)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+async def test_the_sky_is_saved_as_a_picture_and_nothing_is_overwritten(scene, open_console, tmp_path, suffix):
+    session = scene("trouble")
+    session.run_dir = str(tmp_path)
+    async with open_console(session) as face:
+        await face.press("2", "i")
+        assert face.app.screen.query_one(Input).value == str(tmp_path / "sky.svg")
+        await face.press(*["backspace"] * 4)
+        await face.type(suffix)
+        await face.press("enter")
+        await picture_saved(face)
+        await face.look()
+        data = (tmp_path / f"sky{suffix}").read_bytes()
+        assert data.startswith(b"\x89PNG" if suffix == ".png" else b"<svg")
+        await face.press("i")
+        face.app.screen.query_one(Input).value = str(tmp_path / f"sky{suffix}")
+        await face.press("enter")
+        await picture_saved(face)
+        await face.look()
+        assert "exists; choose another name" in face.text()
+        assert (tmp_path / f"sky{suffix}").read_bytes() == data
 
 
 async def test_r_on_the_sky_retries_the_chunk_there(scene, open_console):

@@ -1,0 +1,42 @@
+"""The sky map written to a file: SVG as it is, PNG rendered from it."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dgconsole.support.errors import InputError
+from dgconsole.views.skypicture import sky_svg
+from dgconsole.views.text import harmless
+
+
+def save_picture(path: Path, boxes: NDArray[np.float64], states: NDArray[np.uint8], title: str) -> None:
+    """Write the picture; a file that is there stays as it is. InputError: nothing was written. Blocks."""
+    name = harmless(str(path))
+    if path.suffix.lower() not in (".svg", ".png"):
+        raise InputError(f"{name}: end the name in .svg or .png")
+    if path.exists():
+        raise InputError(f"{name} exists; choose another name")
+    svg = sky_svg(boxes, states, title)
+    data = svg.encode() if path.suffix.lower() == ".svg" else _rendered(svg)
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise InputError(f"{name}: {error.strerror}") from error
+
+
+def _rendered(svg: str) -> bytes:
+    import resvg_py
+
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg))
+
+
+def free_name(run_dir: str, stem: str, suffix: str) -> str:
+    """``<stem><suffix>`` in the run directory, or the next name that is free there."""
+    folder = Path(run_dir if harmless(run_dir) == run_dir else "")
+    path, number = folder / f"{stem}{suffix}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}{suffix}"
+    return str(path)

@@ -1,0 +1,52 @@
+"""A question that wants a line of text."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from dgconsole.console.paint import title_of
+from dgconsole.views.text import harmless
+
+
+class Prompt(ModalScreen[str]):
+    """The result is the line without space around it, empty for "leave as it is"."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave as it is", show=False)]
+
+    def __init__(self, title: str, text: str, yes: str, *, suggested: str = "") -> None:
+        """``yes`` is the label of the button; ``suggested`` stands in the field already."""
+        super().__init__()
+        self._title, self._text, self._yes, self._suggested = title, text, yes, suggested
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = title_of(self._title)
+            yield Static(harmless(self._text), markup=False, classes="text")
+            yield Input(self._suggested, compact=True, select_on_focus=False)
+            with Horizontal(classes="answers"):
+                yield Button(self._yes, id="yes", classes="first", compact=True)
+                yield Button("Cancel", id="leave", compact=True)
+
+    def on_mount(self) -> None:
+        field = self.query_one(Input)
+        field.focus()
+        field.cursor_position = len(self._suggested)
+
+    def on_input_submitted(self, _: Input.Submitted) -> None:
+        self._say_yes()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "yes":
+            self._say_yes()
+        else:
+            self.dismiss("")
+
+    def _say_yes(self) -> None:
+        self.dismiss(self.query_one(Input).value.strip())
+
+    def action_leave(self) -> None:
+        self.dismiss("")
