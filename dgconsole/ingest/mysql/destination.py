@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from dgconsole.ingest.destination import Refusals
-from dgconsole.ingest.mysql.link import PATIENCE, Link
+from dgconsole.ingest.mysql.link import Link
 from dgconsole.ingest.mysql.mapping import LostError
 from dgconsole.ingest.mysql.names import Reader, final_name, new_name, old_name, quoted
 from dgconsole.ingest.mysql.owner import Owner
@@ -19,8 +19,11 @@ from dgconsole.support.filenames import overlap_name
 LOCK_WAIT = 10
 """Seconds that the server has to notice that a console which died holds the database no longer."""
 
+PATIENCE = 30.0
+"""Seconds that a database that went away has to come back before a person is called."""
+
 PARTING = 2.0
-"""Seconds to reach a server again that is gone when the run is over."""
+"""The same when nothing more is to come."""
 
 
 class MySqlDestination:
@@ -190,7 +193,12 @@ class MySqlDestination:
 
     def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:  # noqa: ARG002
         """A view over the chunk tables of each kind; what was done, in words."""
-        return self._link.steadily(lambda: make_views(self._link, self._database, self._reader, self._owner.tables()))
+        link = self._link
+        link.patience = min(self._patience, PARTING)
+        try:
+            return link.steadily(lambda: make_views(link, self._database, self._reader, self._owner.tables()))
+        finally:
+            link.patience = self._patience
 
     def close(self) -> None:
         self._link.patience = min(self._patience, PARTING)

@@ -38,6 +38,7 @@ _HINTS = {
     1290: "the server must be writable and allow LOAD DATA LOCAL",
     1698: "check ingest.user and the password (ingest.passwordFile)",
     3948: "SET GLOBAL local_infile=1 on the server",
+    4161: "check the columns' types in spec and ingest JSON",
     4166: "SET GLOBAL local_infile=1 on the server",
 }
 
