@@ -48,19 +48,20 @@ class SkyPlaces:
     Parameters
     ----------
     boxes
-        float64, shape (n, 4): ra_min, ra_max, dec_min, dec_max in degrees. They stand in stripes: those of one
-        share dec_min and dec_max.
+        float64, shape (n, 4): ra_min, ra_max, dec_min, dec_max in degrees, in the order of chunk ids: stripe by
+        stripe northwards, by RA in each; those of a stripe share dec_min and dec_max.
     """
 
     def __init__(self, boxes: NDArray[np.float64]) -> None:
         self.boxes = boxes
         self.ra = (boxes[:, 0] + boxes[:, 1]) / 2
         """float64, shape (n,): the middles."""
-        decs, which = np.unique((boxes[:, 2] + boxes[:, 3]) / 2, return_inverse=True)
-        self._theta = mollweide.latitude_angle(decs)[which]
-        self._order = np.lexsort((boxes[:, 0], boxes[:, 2]))
-        self._stripes, stripe_of = np.unique(boxes[self._order, 2], return_inverse=True)
-        self._keys = stripe_of * 1000.0 + boxes[self._order, 0]
+        south = boxes[:, 2]
+        first = np.flatnonzero(np.concatenate([[True], south[1:] != south[:-1]])[: len(boxes)])
+        sizes = np.diff(first, append=len(boxes))
+        self._theta = np.repeat(mollweide.latitude_angle((south[first] + boxes[first, 3]) / 2), sizes)
+        self._stripes = south[first]
+        self._keys = np.repeat(np.arange(len(first)) * 1000.0, sizes) + boxes[:, 0]
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -76,7 +77,7 @@ class SkyPlaces:
             return np.full(ra.shape, -1, np.int64)
         stripe = np.searchsorted(self._stripes, dec, side="right") - 1
         at = np.searchsorted(self._keys, np.maximum(stripe, 0) * 1000.0 + ra, side="right") - 1
-        found = self._order[np.maximum(at, 0)]
+        found = np.maximum(at, 0)
         box = self.boxes[found]
         inside = (stripe >= 0) & (at >= 0) & (box[:, 2] <= dec) & (dec <= box[:, 3])
         inside &= (box[:, 0] <= ra) & (ra <= box[:, 1])
