@@ -74,7 +74,7 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
 
 def misfits(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:
     """What hosts want and the run does not give."""
-    return [*_unreachable(hosts, settings), *_not_collected(hosts, settings)]
+    return _unreachable(hosts, settings)
 
 
 def _unreachable(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:
@@ -85,11 +85,11 @@ def _unreachable(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Pro
     return [Problem(what, settings.path, key=f"hosts.{host.name}") for host in hosts if is_direct(host)]
 
 
-def _not_collected(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:
-    if settings.collect or all(host.launcher == "local" for host in hosts):
-        return []
-    what = "files of other hosts can only come home so far: set 'collect: true' or leave it out"
-    return [Problem(what, settings.path, key="ingest.collect")]
+def kept_in(settings: RunSettings, run_dir: RunDir) -> str:
+    """The folder of other hosts where their files stay; empty where they come home."""
+    if settings.collect:
+        return ""
+    return settings.out_dir or f"~/.dgconsole/{run_dir.path.name}/chunks"
 
 
 def is_direct(host: HostConfig) -> bool:

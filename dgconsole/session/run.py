@@ -14,10 +14,11 @@ from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
 from dgconsole.coordinator.server import Coordinator
 from dgconsole.plan import bundle_items
+from dgconsole.plan.schema import database_schema
 from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
 from dgconsole.session.destinations import destination_of
-from dgconsole.session.opening import Prepared, SessionOptions, misfits, prepare
+from dgconsole.session.opening import Prepared, SessionOptions, kept_in, misfits, prepare
 from dgconsole.settings.hosts import more_hosts
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
@@ -130,6 +131,7 @@ class Session:
                     stall_timeout=options.stall_timeout,
                     retry_wait=options.retry_wait,
                     direct=prepared.settings.ingest_kind != "files",
+                    keep_in=kept_in(prepared.settings, run_dir),
                 ),
                 clock,
                 logbook.write,
@@ -157,6 +159,9 @@ class Session:
             self._say(f"{targets.skipped:,} numbers inside the ranges are no chunks of this tiling: passed over")
         for notice in self._notices:
             self._say(notice.text)
+        if not self._prepared.settings.collect:
+            folder = kept_in(self._prepared.settings, self._prepared.run_dir)
+            self._say(f"files that other hosts make stay there, in {folder}; chunks/metadata.json will say which")
         self._listen_for_faces()
         if self._coordinator.finished.is_set():
             await self._write_reports()  # the session that made the last chunk may have died before it could
@@ -241,8 +246,25 @@ class Session:
             try:
                 await self._coordinator.write_csv(path)
             except InputError as error:
-                self._say(str(error), "ERROR")
-                self._notices.append(Notice(str(error), level="error"))
+                self._complain(error)
+        try:
+            await self._write_metadata()
+        except InputError as error:
+            self._complain(error)
+
+    async def _write_metadata(self) -> None:
+        """What a loader wants to know of the chunk files, where they are files."""
+        settings, plan = self._prepared.settings, self._prepared.plan
+        if settings.ingest_kind != "files":
+            return
+        schema = database_schema(settings, plan)
+        chunks = self._prepared.run_dir.chunks
+        if trouble := await self._coordinator.write_metadata(schema, settings.ingest_files, chunks):
+            self._say(f"no loader of Qserv's can read the chunk files: {trouble}", "WARNING")
+
+    def _complain(self, error: InputError) -> None:
+        self._say(str(error), "ERROR")
+        self._notices.append(Notice(str(error), level="error"))
 
     async def close(self) -> None:
         """End everything: clients, ledger, lock. Returns when no process of ours is left."""

@@ -2,6 +2,7 @@
 
 import shlex
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def test_what_a_run_leaves(project: Any) -> None:
     found = {path.name for path in project.run_dir.iterdir()}
     assert {"ledger.sqlite", "plan", "logs", "report.csv", "chunks"} <= found
     assert not found & {"server.json", "client.sock", "control.sock"}
-    assert {path.name for path in (project.run_dir / "chunks").iterdir()} == {"Object", "ForcedSource"}
+    described = {"metadata.json", "fakedb.json", "fakedb_Object.json", "fakedb_ForcedSource.json"}
+    assert {path.name for path in (project.run_dir / "chunks").iterdir()} == {"Object", "ForcedSource", *described}
     logs = {path.name for path in (project.run_dir / "logs").iterdir()}
     assert logs == {"console.log", "here-1.log", "here-2.log"}
     assert {path.name for path in (project.run_dir / "work").iterdir()} == {"here-1", "here-2"}
@@ -40,6 +42,14 @@ def test_what_a_run_leaves(project: Any) -> None:
     assert {path.name for path in project.folder.iterdir()} == {
         *("serverCfg.yml", "hosts.yml", "fakeGenSpec.py", "fakePartitionerCfgs", "run")
     }
+
+
+def test_the_folder_can_be_served_to_a_loader(project: Any, loaded_from: Callable[[Path], list[str]]) -> None:
+    """All that it would fetch is there, and nothing is there that it would not fetch; also when more is made."""
+    for chunks in ("0,57701", "0,57701,57750:57752"):
+        assert project.run(chunks).status == 0
+        assert set(loaded_from(project.run_dir / "chunks")) == set(project.files())
+    assert len(project.files()) == 15
 
 
 def test_figures_of_the_report_are_those_of_the_files(project: Any) -> None:
