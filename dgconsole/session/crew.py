@@ -162,7 +162,8 @@ class Crew:
             return Reply(False, f"The log of {client} was not fetched: {error}")
         finally:
             self._fetching.remove(client)
-        return Reply(True, f"The whole log of {client}, {size / 1e6:,.1f} MB: {target}")
+        shown = f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+        return Reply(True, f"The whole log of {client}, {shown}: {target}")
 
     def answer(self, question: int, text: str | None) -> Reply:
         if self._asker is None or not self._asker.answer(question, text):

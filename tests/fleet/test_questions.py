@@ -81,7 +81,7 @@ async def test_a_passphrase_is_asked_for_once_and_serves_all_hosts(ssh_hosts, pe
     launcher = SshLauncher(asker=person.asker)
     person.says("open sesame")
     connections = await asyncio.gather(*(launcher.connect(host.config()) for host in hosts))
-    assert person.texts == [f"Passphrase of the key {ssh_hosts.identity}"]
+    assert person.texts == ["Passphrase of the key ~/.ssh/id_ed25519"]
     assert person.asked[0].secret
     assert person.asker.questions == ()
     again = await launcher.connect(hosts[0].config(identity=str(ssh_hosts.identity)))
@@ -128,7 +128,7 @@ async def test_wrong_passphrases_are_asked_again_three_times_in_all(ssh_hosts, p
     launcher = SshLauncher(asker=person.asker)
     person.says("a", "b", "c")
     error = await refused(launcher, host.config())
-    assert f"the passphrase of the key {ssh_hosts.identity} was wrong 3 times" in error.reason
+    assert "the passphrase of the key ~/.ssh/id_ed25519 was wrong 3 times" in error.reason
     assert "c asks again" in error.mend
     person.says("open sesame")
     await (await launcher.connect(host.config())).close()
@@ -148,7 +148,7 @@ async def test_a_passphrase_that_nobody_tells_sets_all_that_wait_for_it_aside(ss
     for error in await asyncio.gather(*both, return_exceptions=True):
         assert isinstance(error, HostError)
         assert error.hopeless
-        assert f"the passphrase of {ssh_hosts.identity} was asked for, and not answered" in error.reason
+        assert "the passphrase of the key ~/.ssh/id_ed25519 was asked for, and not answered" in error.reason
         assert error.mend == "c asks again."
     assert len(person.asked) == 1
     person.says("open sesame")

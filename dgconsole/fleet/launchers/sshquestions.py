@@ -26,7 +26,12 @@ class Secret(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"{self.kind} of {self.of}"
+        """What people call it."""
+        if self.kind == PASSWORD:
+            return f"password of {self.of}"
+        file = Path(self.of)
+        shown = f"~/{file.relative_to(Path.home())}" if file.is_relative_to(Path.home()) else self.of
+        return f"passphrase of the key {shown}"
 
 
 class Wanted(asyncssh.DisconnectError):
@@ -84,18 +89,18 @@ class Questions:
             if secret.kind == PASSPHRASE:
                 return await self._ask_passphrase(secret, host)
             hint = " (the last one was refused)" if refused is not None else ""
-            return await self._ask(host, f"Password of {secret.of}{hint}", secret)
+            return await self._ask(host, f"P{secret.name[1:]}{hint}", secret)
 
         await self._secrets.learn(secret.name, asking)
 
     async def _ask_passphrase(self, secret: Secret, host: str) -> str:
         hint = ""
         for _ in range(TRIES):
-            text = await self._ask(host, f"Passphrase of the key {secret.of}{hint}", secret)
+            text = await self._ask(host, f"P{secret.name[1:]}{hint}", secret)
             if await asyncio.to_thread(_opens, secret.of, text):
                 return text
             hint = " (the last one was wrong)"
-        reason = f"the passphrase of the key {secret.of} was wrong {TRIES} times"
+        reason = f"the {secret.name} was wrong {TRIES} times"
         raise HostError(reason, f"{AGAIN} Or load the key into an agent (ssh-add).", hopeless=True)
 
     async def _ask(self, host: str, text: str, secret: Secret) -> str:
