@@ -92,11 +92,17 @@ class Sky:
         return IngestTarget(kind="qserv", host=self.qserv.host, port=self.qserv.port, **more)
 
     def destination(
-        self, *, run_id: str = "run-1", key: str | None = None, schema: DatabaseSchema | None = None, **target: Any
+        self,
+        *,
+        run_id: str = "run-1",
+        key: str | None = None,
+        schema: DatabaseSchema | None = None,
+        make: bool = True,
+        **target: Any,
     ) -> QservDestination:
         made = QservDestination(
             schema or self.schema,
-            self.target(**target),
+            self.target(schema=make, **target),
             {"ingest.authKey": self.qserv.key if key is None else key},
             run_id=run_id,
             say=self.lines.append,

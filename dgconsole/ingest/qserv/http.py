@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
@@ -218,5 +219,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _reason(error: BaseException) -> object:
     """Why there is no connection, without what aiohttp adds."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error.strerror or error.os_error
+        number = error.os_error.errno
+        return os.strerror(number) if number is not None and number > 0 else error.os_error
     return error

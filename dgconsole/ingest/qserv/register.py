@@ -34,9 +34,11 @@ async def register(
     if found is None:
         InputError.raise_if([] if make else [_missing(f"there is no database '{schema.database}'")])
         InputError.raise_if(_family_problems(configuration, schema, say))
-        await _done(controller.register_database(database_body(schema, index_later=index_later)), schema.path)
+        lost = await _lost(controller.register_database(database_body(schema, index_later=index_later)), schema.path)
         configuration = await controller.configuration()
-        found = _there(configuration, schema)
+        found = configuration.database(schema.database)
+        if found is None:
+            raise LostError(f"the database '{schema.database}' was not registered: {lost}")
     if found.is_published and not ours:
         what = f"the database '{found.database}' at Qserv is published, and closed to rows"
         raise InputError(Problem(f"{what}: choose another dbName, or delete it", key="ingest.dbName"))
@@ -49,11 +51,13 @@ async def register(
         old = old_keys(table)
         if old:
             say(f"{table.path}: {', '.join(old)} are keys of an older Qserv: what they mean is said the new way")
-        await _done(controller.register_table(table_body(schema.database, table)), table.path)
+        lost = await _lost(controller.register_table(table_body(schema.database, table)), table.path)
+        if lost and not _has(await controller.configuration(), schema.database, table.table):
+            raise LostError(f"the table '{table.table}' was not registered: {lost}")
     if missing:
         configuration = await controller.configuration()
-        found = _there(configuration, schema)
-        InputError.raise_if(differences(configuration, found, schema, whole=True))
+        found = configuration.database(schema.database) or found
+        InputError.raise_if(differences(configuration, found, schema))
     filled = {table.table.lower() for table in schema.tables}
     more = [table.name for table in found.tables if table.name.lower() not in filled]
     if more:
@@ -61,10 +65,8 @@ async def register(
     return found
 
 
-def differences(
-    configuration: Configuration, found: Database, schema: DatabaseSchema, *, whole: bool = False
-) -> list[Problem]:
-    """Where a registered database is not the one that the run fills; with ``whole`` a missing table is one too."""
+def differences(configuration: Configuration, found: Database, schema: DatabaseSchema) -> list[Problem]:
+    """Where a registered database and its tables are not the ones that the run fills; missing tables are none."""
     what = f"the database '{found.database}' at Qserv"
     notes = []
     family = configuration.family(found)
@@ -82,8 +84,6 @@ def differences(
         other = registered.get(table.table.lower())
         if other is not None:
             problems += _table_differences(other, table)
-        elif whole:
-            problems.append(Problem(f"{what} has no table '{table.table}' though it was registered", table.path))
     return problems
 
 
@@ -129,21 +129,20 @@ def _family_problems(configuration: Configuration, schema: DatabaseSchema, say: 
     return []
 
 
-async def _done(call: Awaitable[None], path: str) -> None:
-    """What was refused goes to the user; whether what was lost was done, the next look tells."""
+async def _lost(call: Awaitable[None], path: str) -> str:
+    """What was refused goes to the user; of what was lost the reason comes back, and it is to be looked up."""
     try:
         await call
     except RefusedError as error:
         raise InputError(Problem(error.text, path)) from error
-    except LostError:
-        return
+    except LostError as error:
+        return error.text
+    return ""
 
 
-def _there(configuration: Configuration, schema: DatabaseSchema) -> Database:
-    found = configuration.database(schema.database)
-    if found is None:
-        raise LostError(f"Qserv has no database '{schema.database}' though it was registered; start again")
-    return found
+def _has(configuration: Configuration, database: str, table: str) -> bool:
+    found = configuration.database(database)
+    return found is not None and table.lower() in {known.name.lower() for known in found.tables}
 
 
 def _missing(what: str) -> Problem:

@@ -114,13 +114,17 @@ class Controller(Service):
         database = self.state.database(call.found[1])
         if database.published and "admin_auth_key" not in call.body:
             raise Refused("failed to pass authorization requirements, ex: the administrator's key is needed")
+        self.remove(database)
+        await self.store.aside(self.store.drop_database, list(self.workers), database.name)
+        return {}
+
+    def remove(self, database: Database) -> None:
+        """All that is known of it; a family stays as long as it has databases."""
         del self.state.databases[database.name.lower()]
         for each in self.state.of_database(database):
             del self.state.transactions[each.id]
         if not any(other.family == database.family for other in self.state.databases.values()):
             del self.state.families[database.family]
-        await self.store.aside(self.store.drop_database, list(self.workers), database.name)
-        return {}
 
     async def add_table(self, call: Call) -> dict[str, Any]:
         database = self.state.database(call.need("database", str))

@@ -100,6 +100,11 @@ class Qserv:
     def uploads(self) -> list[Seen]:
         return self.came("POST", "/ingest/csv")
 
+    async def forget(self, database: str) -> None:
+        """Somebody deletes a database."""
+        self.controller.remove(self.state.database(database))
+        await self.store.aside(self.store.drop_database, list(self.workers), database)
+
     # ---- what is there now
 
     def transactions(self) -> list[Transaction]:

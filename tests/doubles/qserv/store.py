@@ -64,6 +64,10 @@ class Store:
             self.run(f"CREATE DATABASE IF NOT EXISTS `{self.schema(worker, database)}`")
 
     def drop_database(self, workers: Sequence[str], database: str) -> None:
+        """Its director indexes too."""
+        for name in self.tables(self.meta()):
+            if name.startswith(f"{database.lower()}__"):
+                self.run(f"DROP TABLE `{self.meta()}`.`{name}`")
         for worker in workers:
             self.run(f"DROP DATABASE IF EXISTS `{self.schema(worker, database)}`")
 
