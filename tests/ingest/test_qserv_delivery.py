@@ -192,6 +192,17 @@ async def test_a_worker_that_goes_down_in_mid_file_fails_the_chunk(sky: Any, tra
     assert "worker w1: 127.0.0.1:" in await refused(sky, transaction, rows=20)
 
 
+async def test_a_sender_that_pauses_is_cut_off_and_what_came_is_not_taken_for_the_file(
+    sky: Any, transaction: int
+) -> None:
+    for worker in sky.qserv.workers.values():
+        worker.pause = 0.1
+    noticed = sky.qserv.fail("notice_pause", path=CSV)
+    delivery = await sky.delivery(progress=lambda _: noticed.reached.wait(20))
+    await refused(sky, transaction, delivery=delivery)
+    assert [file["status"] for file in sky.qserv.transactions()[0].contributions] == ["FINISHED"]
+
+
 async def test_a_file_that_has_changed_is_not_sent(sky: Any, transaction: int) -> None:
     delivery = await sky.delivery()
     tables = sky.write(delivery, 324)

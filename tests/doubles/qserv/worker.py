@@ -127,6 +127,7 @@ class Worker(Service):
             async with asyncio.timeout(self.pause):
                 return await request.content.readany()
         except TimeoutError as error:
+            self.faults.take(("notice_pause",), self.place, request.method, request.path)
             raise Cut from error
         except Exception as error:
             raise Cut from error
