@@ -138,6 +138,12 @@ def test_bits_and_text_of_any_language(base: Base) -> None:
     assert base.rows() == [(1, b"\x01", "Δ星", 7), (2, None, "ü", 7)]
 
 
+def test_digits_that_a_decimal_has_no_room_for_are_rounded_off(base: Base) -> None:
+    base.columns = (("id", "BIGINT"), ("flux", "DECIMAL(5,2)"), ("name", "CHAR(1)"), ("chunkId", "INT"))
+    base.filling().accept([base.deliver(base.delivery(), "1\t1.23567\ta\t7\n", 1)])
+    assert [float(flux) for _, flux, _, _ in base.rows()] == [1.24]
+
+
 def test_names_that_are_words_of_sql(base: Base) -> None:
     base.columns = (("select", "BIGINT"), ("a`b", "FLOATE NOT NULL"), ("key", "VARCHAR(8)"), ("%s", "INT"))
     destination = base.filling()
