@@ -91,10 +91,10 @@ class SshHost:
         return _descendants(self.server.pid)
 
     def processes(self) -> list[int]:
-        """What runs as its user, or for us in its sessions where we are that user; the server's own apart."""
+        """What runs in its sessions, or as its user where that is not ourselves; the server's own apart."""
         below = self.sessions()
         own_user = self.uid != os.getuid()
-        pids = [pid for pid, uid, _ in _processes() if (uid == self.uid if own_user else pid in below)]
+        pids = [pid for pid, uid, _ in _processes() if pid in below or (own_user and uid == self.uid)]
         return [pid for pid in pids if not is_sshd(pid)]
 
     def end(self) -> None:
@@ -253,10 +253,10 @@ class Network:
 
     def cut(self) -> None:
         """Nobody is told."""
-        _ip("link", "set", f"v{self.name}", "down")
+        _ip("-n", self.name, "link", "set", "eth0", "down")
 
     def mend(self) -> None:
-        _ip("link", "set", f"v{self.name}", "up")
+        _ip("-n", self.name, "link", "set", "eth0", "up")
 
 
 def _ip(*words: str) -> None:
