@@ -120,6 +120,30 @@ class Notice(Struct, frozen=True):
     level: str = "warning"
 
 
+class TransactionRow(Struct, frozen=True, kw_only=True):
+    """A transaction of the destination that has not ended: chunks of one client that become complete together."""
+
+    number: int
+    """Ours, as the ledger has it."""
+    client: str
+    chunks: int
+    """With the client, or delivered."""
+    delivered: int
+    state: str
+    """opening, open, committing or aborting; stuck: it could not be undone, and waits for a person."""
+    seconds: float
+    """Since it was begun."""
+
+
+class TransactionTotals(Struct, frozen=True):
+    """What became of transactions in this session."""
+
+    committed: int = 0
+    aborted: int = 0
+    commit_seconds: float = 0.0
+    """What a commit took, on average."""
+
+
 class Question(Struct, frozen=True, kw_only=True):
     """Something only a person can say: a passphrase, a password, a one-time code. ``Answer`` answers it."""
 
@@ -158,6 +182,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     hosts: tuple[HostRow, ...] = ()
     causes: tuple[Cause, ...] = ()
     notices: tuple[Notice, ...] = ()
+    transactions: tuple[TransactionRow, ...] = ()
+    """The oldest first, some hundreds at most; only where the destination has transactions."""
+    transaction_totals: TransactionTotals = TransactionTotals()
     questions: tuple[Question, ...] = ()
     """The oldest first; one is asked at a time."""
     log_end: int = 0

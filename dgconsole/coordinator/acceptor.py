@@ -1,8 +1,9 @@
 """Has the destination take what completed, many attempts at a time, in a thread of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
 from dgconsole.coordinator import events as e
 from dgconsole.ingest.destination import Attempt, Destination
@@ -45,6 +46,14 @@ class Acceptor:
     async def drained(self) -> None:
         """Return when nothing is on its way."""
         await self._idle.wait()
+
+    async def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:
+        """Words on what the destination did after the last chunk. ChunkError: it could not."""
+        work = partial(self._destination.finish, complete=complete, partial_sky=partial_sky)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._destination.close)
 
     async def run(self) -> None:
         """For ever."""

@@ -209,6 +209,11 @@ class Books:
         name = self.peers.get(peer)
         return self.clients[name] if name is not None else None
 
+    @property
+    def open_there(self) -> bool:
+        """Whether the destination has, or is about to have, an open transaction of ours."""
+        return self.options.grouped and bool(self.transactions)
+
     def recount_clients(self) -> None:
         """After any change of who takes part or is ready."""
         self._census = None

@@ -96,7 +96,7 @@ class HandingOut(Grouping):
             orders += self._seal_all(now)
         run.sealed = nothing_pending
         finished = nothing_pending and not (counts[State.ASSIGNED] or counts[State.DELIVERED])
-        finished = finished and not (self.options.grouped and self.transactions)
+        finished = finished and not self.open_there
         if finished != run.finished:
             run.finished = finished
             orders.append(e.Finished(finished))

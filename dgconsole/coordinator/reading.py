@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,11 +38,14 @@ from dgconsole.snapshot import (
     Report,
     ReportRow,
     RunState,
+    TransactionRow,
 )
 from dgconsole.support.clock import Clock
 from dgconsole.support.errors import InputError, Problem
 
 T = TypeVar("T")
+
+_MOST_TRANSACTIONS = 500
 
 _NOTICES = {
     "ledger": (
@@ -52,6 +56,7 @@ _NOTICES = {
         "Finished files cannot be kept, handing out is paused: {text}. Mend it (free space?), then go on.",
         "p",
     ),
+    "transactions": ("Handing out is paused: {text}. Mend it, then go on.", "p"),
     "errors": ("{text}: the same on 3 chunks in a row, handing out is paused.", "R"),
 }
 
@@ -111,9 +116,27 @@ class Reading:
         found = []
         for reason, text in self._core.run.pauses.items():
             if reason in _NOTICES:
-                words, key = _NOTICES[reason]
+                key_of = "transactions" if reason == "destination" and self._core.options.grouped else reason
+                words, key = _NOTICES[key_of]
                 found.append(Notice(words.format(text=text.rstrip(".")), key, "error"))
         return tuple(found)
+
+    def transactions(self) -> tuple[TransactionRow, ...]:
+        """The destination's transactions that have not ended, the oldest first."""
+        core, now = self._core, self._clock.now()
+        if not core.options.grouped:
+            return ()
+        return tuple(
+            TransactionRow(
+                number=each.number,
+                client=each.client,
+                chunks=each.out + len(each.delivered),
+                delivered=len(each.delivered),
+                state=each.stage.value,
+                seconds=now - each.since,
+            )
+            for each in islice(core.transactions.values(), _MOST_TRANSACTIONS)
+        )
 
     def clients(self) -> tuple[ClientRow, ...]:
         """The clients of this session, in the order in which they were first heard of."""

@@ -9,10 +9,11 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from dgconsole import __version__
@@ -29,17 +30,27 @@ from dgconsole.coordinator.reading import Reading
 from dgconsole.coordinator.receiving import Receiver
 from dgconsole.coordinator.rundir import RunDir
 from dgconsole.coordinator.tally import Tally
-from dgconsole.ingest.destination import Destination
+from dgconsole.coordinator.transactor import Transactor
+from dgconsole.ingest.destination import Destination, TransactionalDestination, TransactionEnd
 from dgconsole.plan import Plan
+from dgconsole.snapshot import TransactionTotals
 from dgconsole.support.clock import Clock
 from dgconsole.support.errors import BugError, ChunkError, Fault, InputError, Problem
 from dgconsole.wire import messages as m
+
+T = TypeVar("T")
 
 LogLine = Callable[[str, str, str], None]
 """Called with source, level and text."""
 
 _PARTING = 1.0
 """Seconds for a client to read what it was sent last."""
+
+_ENDING = 30.0
+"""Seconds for the destination to answer for open transactions when the session ends."""
+
+_FINISHED = "finished"
+"""Name of the ledger's note that the destination has done what follows the last chunk."""
 
 _RECEIVING = 4
 """So many files may be written to at a time."""
@@ -64,7 +75,7 @@ class Coordinator(Reading):
         ledger: Ledger,
         tally: Tally,
         bundle: Sequence[BundleItem],
-        destination: Destination,
+        destination: Destination | TransactionalDestination,
         clock: Clock,
         log: LogLine,
         threads: dict[str, ThreadPoolExecutor],
@@ -78,7 +89,6 @@ class Coordinator(Reading):
         self._run_dir = run_dir
         self._ledger = ledger
         self._bundle = tuple(bundle)
-        self._destination = destination
         self._log = log
         self._secrets: dict[str, str] = {}
         self._threads = threads
@@ -87,6 +97,7 @@ class Coordinator(Reading):
         self._names: dict[str, Peer] = {}
         self._hosts: dict[str, str] = {}
         self._collects: dict[str, bool] = {}
+        self._builds: dict[str, str] = {}
         self._next_peer = 1
         self._alone = asyncio.Event()
         self._alone.set()
@@ -101,7 +112,12 @@ class Coordinator(Reading):
             thread=threads["ledger"],
             gather=core.options.gather,
         )
-        self._acceptor = Acceptor(destination, self._committer.put, threads["destination"])
+        put = self._committer.put
+        self._taker: Acceptor | Transactor = (
+            Transactor(destination, put, clock)
+            if isinstance(destination, TransactionalDestination)
+            else Acceptor(destination, put, threads["destination"])
+        )
 
     @classmethod
     async def open(
@@ -110,13 +126,13 @@ class Coordinator(Reading):
         plan: Plan,
         targets: NDArray[np.int32],
         bundle: Sequence[BundleItem],
-        destination: Destination,
+        destination: Destination | TransactionalDestination,
         options: Options,
         clock: Clock,
         log: LogLine,
         secrets: Mapping[str, str] | None = None,
     ) -> "Coordinator":
-        """Open or make the ledger, add ``targets`` (ascending), sweep what attempts left behind, begin.
+        """Open or make the ledger, add ``targets`` (ascending), end what attempts left behind, begin.
 
         ``secrets`` are what the destination wants to be shown; clients are told them.
 
@@ -128,12 +144,20 @@ class Coordinator(Reading):
         threads = {name: ThreadPoolExecutor(1, name) for name in ("ledger", "destination", "reader")}
         threads["files"] = ThreadPoolExecutor(_RECEIVING, "files")
         loop = asyncio.get_running_loop()
+        ledger = None
         try:
-            ledger, core, tally = await loop.run_in_executor(
-                threads["ledger"], _load, run_dir.ledger, targets, options, clock
-            )
-            await loop.run_in_executor(threads["destination"], _ready, destination, plan)
+            ledger, done = await loop.run_in_executor(threads["ledger"], _open, run_dir.ledger, targets)
+            ends: Mapping[int, TransactionEnd] = {}
+            tables = [table.name for table in plan.tables if table.delivered]
+            if isinstance(destination, TransactionalDestination):
+                options = replace(options, grouped=True, direct=True)
+                ends = {} if done else await _recover(destination, tables)
+            else:
+                await loop.run_in_executor(threads["destination"], _ready, destination, tables)
+            core, tally = await loop.run_in_executor(threads["ledger"], _load, ledger, targets, ends, options, clock)
         except BaseException:
+            if ledger is not None:
+                await loop.run_in_executor(threads["ledger"], ledger.close)
             for thread in threads.values():
                 thread.shutdown()
             raise
@@ -145,7 +169,7 @@ class Coordinator(Reading):
 
     def _begin(self) -> None:
         self._committer.put(e.Tick())
-        for name, work in (("commits", self._committer.run()), ("accepts", self._acceptor.run())):
+        for name, work in (("commits", self._committer.run()), ("accepts", self._taker.run())):
             self._start(work, name).add_done_callback(self._ended)
         self._start(self._ticks(), "ticks")
 
@@ -199,14 +223,17 @@ class Coordinator(Reading):
         self._servers.append(server)
         return actual
 
-    def expect(self, client: str, host: str, *, collect: bool = False) -> None:
+    def expect(self, client: str, host: str, *, collect: bool = False, build: str = "") -> None:
         """The fleet is about to start ``client``; ``host`` is the name for reports.
+
+        ``build`` is the SHA-256 of the wheel that it must have been installed from, "" any.
 
         ``collect``: it does not see the run directory, and sends its files, or keeps them where ``keep_in`` of the
         options says. Clients that nobody expects do so when they come over the network.
         """
         self._hosts[client] = host
         self._collects[client] = collect
+        self._builds[client] = build
         self._committer.put(e.Expected(client, host))
 
     def client_exited(self, client: str, how: str) -> None:
@@ -241,6 +268,11 @@ class Coordinator(Reading):
             return self._refuse(
                 peer, f"client is {theirs}, the console {ours[1]} (protocol {ours[0]}): install the same"
             )
+        build = self._builds.get(name, "")
+        if build and message.build != build:
+            theirs = f"the wheel {message.build[:12]}" if message.build else "no wheel"
+            reason = f"it was installed from {theirs}, the console has deployed {build[:12]}: remove its venv there"
+            return self._refuse(peer, reason)
         if self._core.run.stopping or self.bug:
             return self._refuse(peer, "the run is ending")
         if not _NAME.fullmatch(host):
@@ -300,8 +332,12 @@ class Coordinator(Reading):
             case e.Send(peer=number, message=message):
                 if peer := self._peers.get(number):
                     peer.send(message)
-            case e.Accept():
-                self._acceptor.put(order)
+            case e.Accept() if isinstance(self._taker, Acceptor):
+                self._taker.put(order)
+            case e.OpenTransaction() | e.CommitTransaction() | e.AbortTransaction() if isinstance(
+                self._taker, Transactor
+            ):
+                self._taker.put(order)
             case e.Greet(peer=number, name=name, host=host):
                 if peer := self._peers.get(number):
                     self._greet(peer, name, host)
@@ -354,7 +390,7 @@ class Coordinator(Reading):
         core = self._core
         if not core.run.stopping or self._names:
             return
-        on_their_way = core.accepting and "destination" not in core.run.pauses
+        on_their_way = (core.accepting or core.open_there) and "destination" not in core.run.pauses
         if core.run.broken or not (core.peers or on_their_way):
             self.stopped.set()
 
@@ -370,7 +406,7 @@ class Coordinator(Reading):
 
     async def resume(self) -> None:
         """Go on, whatever paused the run; what could not be written or kept is tried again."""
-        self._acceptor.try_again()
+        self._taker.try_again()
         await self._want(e.ResumeRun())
 
     async def retry(self, chunks: Sequence[int]) -> int:
@@ -395,12 +431,52 @@ class Coordinator(Reading):
         await self._want(e.StopOne(name, now))
 
     async def finish(self, *, partial_sky: bool) -> Sequence[str]:
-        """Have the destination do what follows the last chunk; words on what it did. ChunkError: it could not."""
+        """Have the destination do what follows the last chunk; words on what it did. ChunkError: it could not.
+
+        A transactional destination that has done it for the whole run is not asked again.
+        """
+        counts, grouped = self.counts(), self._core.options.grouped
+        complete = counts.completed == counts.total
         if self.bug:
             return ()
-        counts = self.counts()
-        work = partial(self._destination.finish, complete=counts.completed == counts.total, partial_sky=partial_sky)
-        return await asyncio.get_running_loop().run_in_executor(self._threads["destination"], work)
+        if grouped and complete and await self._ledgers(self._ledger.note, _FINISHED) is not None:
+            return ()
+        words = await self._taker.finish(complete=complete, partial_sky=partial_sky)
+        if grouped and complete:
+            trouble = await self._ledgers(self._ledger.write_note, _FINISHED, "yes")
+            return (*words, f"the ledger cannot be written: {trouble}") if trouble else words
+        return words
+
+    async def _ledgers(self, call: Callable[..., T], *values: str) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads["ledger"], call, *values)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the destination owes an answer."""
+        return self._taker.busy
+
+    def transaction_totals(self) -> TransactionTotals:
+        """What became of the destination's transactions in this session."""
+        taker = self._taker
+        if not isinstance(taker, Transactor):
+            return TransactionTotals()
+        mean = taker.commit_seconds / taker.timed if taker.timed else 0.0
+        return TransactionTotals(taker.committed, taker.aborted, mean)
+
+    async def clients_ended(self) -> None:
+        """No client's process is left: what is whole at a transactional destination is committed, the rest undone.
+
+        Whoever is still connected is let go. What takes too long is left to the next session.
+        """
+        if self.bug or not self._core.options.grouped:
+            return
+        await self._part()
+        await self._want(e.ClientsEnded())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING):
+                while self._taker.busy and not self.bug:
+                    await self._taker.drained()
+                    await self._committer.settled()
 
     async def close(self) -> None:
         """End all connections, write what is left, close the ledger. What is in hand goes back without blame."""
@@ -410,7 +486,7 @@ class Coordinator(Reading):
             await self.stop(now=True)
         await self._part()
         if not self.bug:
-            await self._acceptor.drained()
+            await (self.clients_ended() if self._core.options.grouped else self._taker.drained())
             await self._committer.settled()
             self._committer.close()
         for task in list(self._tasks):
@@ -419,7 +495,7 @@ class Coordinator(Reading):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._threads["destination"], self._destination.close)
+            await self._taker.close()
         except ChunkError as error:
             self._log("console", "warning", f"leftovers of attempts stay: {error.text}")
         await self._close_reader()  # first, so that the ledger's own close leaves one file
@@ -452,15 +528,26 @@ def _unix_socket(address: str) -> socket.socket:
     return made
 
 
-def _load(path: Path, targets: NDArray[np.int32], options: Options, clock: Clock) -> tuple[Ledger, Core, Tally]:
+def _open(path: Path, targets: NDArray[np.int32]) -> tuple[Ledger, bool]:
+    """The ledger, and whether a transactional destination has nothing left to do for it."""
     if not path.exists():
         ledgers.create(path, targets)
     ledger = Ledger(path)
     try:
-        kept = ledger.start(targets, clock.wall())
-    except InputError:
+        return ledger, ledger.whole(targets) and ledger.note(_FINISHED) is not None
+    except BaseException:
         ledger.close()
         raise
+
+
+def _load(
+    ledger: Ledger,
+    targets: NDArray[np.int32],
+    ends: Mapping[int, TransactionEnd],
+    options: Options,
+    clock: Clock,
+) -> tuple[Core, Tally]:
+    kept = ledger.start(targets, clock.wall(), ends)
     tally = Tally()
     for ended in ledger.ended():
         tally.add(ended, *kept.names[ended.client])
@@ -473,12 +560,21 @@ def _load(path: Path, targets: NDArray[np.int32], options: Options, clock: Clock
         next_transaction=kept.next_transaction,
         offset=clock.wall() - clock.now(),
     )
-    return ledger, core, tally
+    return core, tally
 
 
-def _ready(destination: Destination, plan: Plan) -> None:
+async def _recover(destination: TransactionalDestination, tables: Sequence[str]) -> Mapping[int, TransactionEnd]:
+    """Make it ready; what became there of what earlier sessions left open."""
     try:
-        destination.prepare([table.name for table in plan.tables if table.delivered])
+        await destination.prepare(tables)
+        return await destination.recover()
+    except ChunkError as error:
+        raise InputError(Problem(error.text)) from error
+
+
+def _ready(destination: Destination, tables: Sequence[str]) -> None:
+    try:
+        destination.prepare(tables)
         destination.sweep()
     except ChunkError as error:
         raise InputError(Problem(error.text)) from error
