@@ -1,5 +1,6 @@
 """From serverCfg.yml to a plan: every file read, the spec examined in a process of its own, all checked."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from dgconsole.catalog.examine import TIMEOUT, examine
@@ -11,8 +12,16 @@ from dgconsole.settings.structs import RunSettings
 from dgconsole.support.errors import InputError, Problem
 
 
-def load_plan(config: Path, *, timeout: float = TIMEOUT) -> tuple[RunSettings, Plan]:
+def load_plan(
+    config: Path,
+    *,
+    timeout: float = TIMEOUT,
+    overrides: Mapping[str, str] | None = None,
+    skip_ingest: bool = False,
+) -> tuple[RunSettings, Plan]:
     """The settings and the plan of a run. Blocks while the spec runs, at most ``timeout`` seconds and a bit.
+
+    ``overrides`` and ``skip_ingest`` as for ``load_settings``.
 
     Raises
     ------
@@ -21,7 +30,7 @@ def load_plan(config: Path, *, timeout: float = TIMEOUT) -> tuple[RunSettings, P
         where every file is right by itself, all places where they don't agree.
     """
     try:
-        settings = load_settings(config)
+        settings = load_settings(config, overrides=overrides, skip_ingest=skip_ingest)
     except InputError as exc:
         raise InputError(*exc.problems, *_spec_problems(config, timeout)) from exc
     description = examine(settings.spec, cwd=spec_folder(settings), timeout=timeout)

@@ -34,7 +34,9 @@ _ELSEWHERE = (
 )
 
 
-def load_settings(path: Path, *, overrides: Mapping[str, str] | None = None) -> RunSettings:
+def load_settings(
+    path: Path, *, overrides: Mapping[str, str] | None = None, skip_ingest: bool = False
+) -> RunSettings:
     """Read serverCfg.yml and all that it names.
 
     Parameters
@@ -43,6 +45,8 @@ def load_settings(path: Path, *, overrides: Mapping[str, str] | None = None) -> 
         The file; relative paths within it start at its folder.
     overrides
         Dotted key -> text that stands in for the file's value.
+    skip_ingest
+        Chunks become files, whatever section ``ingest`` says.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def load_settings(path: Path, *, overrides: Mapping[str, str] | None = None) -> 
     copy = _without_secrets(file, tree)
     for key, text in (overrides or {}).items():
         tree = _with(tree, key.split("."), Node(text, 0, text))
-    return _ServerFile(copy, tree, path.parent).load()
+    return _ServerFile(copy, tree, path.parent).load(skip_ingest=skip_ingest)
 
 
 def find_spec(path: Path) -> tuple[TextFile, Path] | None:
@@ -78,7 +82,7 @@ class _ServerFile:
         self._folder = folder
         self._top = Section(tree, file.path, self.problems)
 
-    def load(self) -> RunSettings:
+    def load(self, *, skip_ingest: bool = False) -> RunSettings:
         top = self._top
         server, generator, ingest = (top.section(name) for name in ("server", "fakeDataGenerator", "ingest"))
         partitioner, pregenerated = top.section("partitioner"), top.section("pregenerated")
@@ -89,7 +93,7 @@ class _ServerFile:
         base = self._base(generator)
         spec = self._spec(generator, base)
         configs, config_files = self._partitioners(partitioner, base)
-        target, secrets = read_target(ingest, self._folder)
+        target, secrets = read_target(ingest, self._folder, skip=skip_ingest)
         collect = ingest.flag("collect") is not False
         out_dir = self._out_dir(ingest, target.kind, collect=collect)
         name = target.database or None

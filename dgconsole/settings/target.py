@@ -3,6 +3,7 @@
 import getpass
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from dgconsole.settings.files import read_file
@@ -13,41 +14,77 @@ from dgconsole.settings.yamltree import decode
 from dgconsole.support.errors import InputError
 
 INGEST_KINDS = ("files", "qserv", "mysql")
-TARGET_KEYS = ("kind", "host", "port", "user", "authKey", "dbName", "socket", "passwordFile", "engine")
+MYSQL_KEYS = ("socket", "passwordFile", "engine")
+QSERV_KEYS = ("authKeyFile", "publish", "index", "rowCounters", "instance", "workerHosts")
+TARGET_KEYS = ("kind", "host", "port", "user", "authKey", "dbName", *MYSQL_KEYS, *QSERV_KEYS)
+AUTH_KEY = "ingest.authKey"
+AUTH_KEY_VARIABLE = "DGCONSOLE_AUTH_KEY"
+PUBLISH = ("auto", "never")
 PASSWORD = "ingest.password"  # noqa: S105 - the name of a secret
 PASSWORD_VARIABLE = "DGCONSOLE_DB_PASSWORD"  # noqa: S105 - the name of a variable
 
-_USE_FILES = "set 'ingest.kind: files' to get files in the run directory"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._$-]{0,62}")
 _ENGINE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def read_target(section: Section, folder: Path) -> tuple[IngestTarget, dict[str, str]]:
+def read_target(section: Section, folder: Path, *, skip: bool = False) -> tuple[IngestTarget, dict[str, str]]:
     """The destination, and its secrets by dotted key; no message quotes one.
 
     Parameters
     ----------
     folder
         Where relative paths start: that of serverCfg.yml.
+    skip
+        Files, whatever the section says.
     """
     kind, host = section.text("kind"), section.text("host")
     database = _database(section)
-    secrets = _auth_key(section)
-    if kind == "mysql":
-        return _mysql(section, host, database, folder), secrets | _password(section, folder)
-    if kind is None:
-        if host is not None:
-            section.note("host", f"sending to a database is not built yet: {_USE_FILES}")
-    elif kind not in INGEST_KINDS:
+    if kind is not None and kind not in INGEST_KINDS:
         section.note("kind", f"'{kind}' is no kind of destination; {did_you_mean(kind, INGEST_KINDS)}")
-    elif kind != "files":
-        section.note("kind", f"'{kind}' is not built yet: {_USE_FILES}")
+    if skip:
+        for key in TARGET_KEYS:
+            section.node(key)
+        return IngestTarget(kind="files", database=database or ""), {}
+    if kind == "mysql":
+        _only_for(section, "qserv", QSERV_KEYS)
+        return _mysql(section, host, database, folder), _auth_key(section) | _password(section, folder)
+    if kind == "qserv" or (kind is None and host is not None):
+        _only_for(section, "mysql", MYSQL_KEYS)
+        return _qserv(section, host, database), _auth_key(section) | _auth_key_of_file(section, folder)
     section.integer("port", least=1, most=65535)
     section.text("user")
-    for key in ("socket", "passwordFile", "engine"):
+    _only_for(section, "mysql", MYSQL_KEYS)
+    _only_for(section, "qserv", QSERV_KEYS)
+    return IngestTarget(kind="files", database=database or ""), _auth_key(section)
+
+
+def _only_for(section: Section, kind: str, keys: Sequence[str]) -> None:
+    for key in keys:
         if section.node(key) is not None:
-            section.note(key, "is for 'kind: mysql': take it out, or set the kind")
-    return IngestTarget(kind="files", database=database or ""), secrets
+            section.note(key, f"is for 'kind: {kind}': take it out, or set the kind")
+
+
+def _qserv(section: Section, host: str | None, database: str | None) -> IngestTarget:
+    section.text("user")
+    publish = section.text("publish") or "auto"
+    if host is None:
+        section.note("kind", "'qserv' needs ingest.host, the host of its Replication Controller, or --ingest-host")
+    if database is None and section.node("dbName") is None:
+        section.note("kind", "'qserv' fills a database: name it, ingest.dbName")
+    if publish not in PUBLISH:
+        section.note("publish", f"'{publish}' is neither auto (when every target chunk is complete) nor never")
+    hosts = section.section("workerHosts")
+    return IngestTarget(
+        kind="qserv",
+        host=host,
+        port=section.integer("port", least=1, most=65535),
+        database=database or "",
+        publish=publish,
+        index=section.flag("index") is True,
+        row_counters=section.flag("rowCounters") is True,
+        instance=section.text("instance"),
+        worker_hosts={name: hosts.text(name) or "" for name, _ in hosts},
+    )
 
 
 def _mysql(section: Section, host: str | None, database: str | None, folder: Path) -> IngestTarget:
@@ -83,12 +120,19 @@ def _database(section: Section) -> str | None:
 
 
 def _auth_key(section: Section) -> dict[str, str]:
+    """Of the file itself, as the original has it, else of the environment."""
     node = section.node("authKey")
     if node is None:
-        return {}
+        given = os.environ.get(AUTH_KEY_VARIABLE, "")
+        return {AUTH_KEY: given} if given else {}
     if not node.text:
         section.note("authKey", "must be one text")
-    return {section.key("authKey"): node.text}
+    return {AUTH_KEY: node.text}
+
+
+def _auth_key_of_file(section: Section, folder: Path) -> dict[str, str]:
+    path = section.path("authKeyFile", folder)
+    return {} if path is None else _first_line(section, "authKeyFile", path, AUTH_KEY, "the key")
 
 
 def _password(section: Section, folder: Path) -> dict[str, str]:
@@ -97,13 +141,17 @@ def _password(section: Section, folder: Path) -> dict[str, str]:
     if path is None:
         given = os.environ.get(PASSWORD_VARIABLE, "")
         return {PASSWORD: given} if given else {}
+    return _first_line(section, "passwordFile", path, PASSWORD, "the password")
+
+
+def _first_line(section: Section, key: str, path: Path, secret: str, what: str) -> dict[str, str]:
     try:
-        blame = (section.file, section.line_of("passwordFile"))
-        lines = decode(read_file(path, key=section.key("passwordFile"), asked_by=blame)).splitlines()
+        blame = (section.file, section.line_of(key))
+        lines = decode(read_file(path, key=section.key(key), asked_by=blame)).splitlines()
     except InputError as exc:
         section.problems += exc.problems
         return {}
     if not lines or not lines[0]:
-        section.note("passwordFile", f"{path} is empty: its first line is the password")
+        section.note(key, f"{path} is empty: its first line is {what}")
         return {}
-    return {PASSWORD: lines[0]}
+    return {secret: lines[0]}

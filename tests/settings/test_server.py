@@ -109,18 +109,14 @@ def test_base_folder_as_the_original_is_run(project: Path) -> None:
         (
             "kind: files",
             "kind: qserv",
-            "serverCfg.yml:11: ingest.kind: 'qserv' is not built yet: set 'ingest.kind: f",
+            "serverCfg.yml:11: ingest.kind: 'qserv' needs ingest.host, the host of its Rep",
         ),
         (
             "kind: files",
             "kind: file",
             "serverCfg.yml:11: ingest.kind: 'file' is no kind of destination; did you mean",
         ),
-        (
-            "kind: files",
-            "host: db1",
-            "serverCfg.yml:11: ingest.host: sending to a database is not built yet: set 'in",
-        ),
+        ("kind: files", "port: db1", "serverCfg.yml:11: ingest.port: 'db1' is text; a whole number is wanted"),
         ("kind: files", "collect: 1", "serverCfg.yml:11: ingest.collect: 1 is a number; true or false is wanted"),
         ("kind: files", "colect: no", "serverCfg.yml:11: ingest.colect: unknown key; did you mean 'collect'?"),
         ("skydb", "../x", "serverCfg.yml:12: ingest.dbName: '../x' can't name a database"),

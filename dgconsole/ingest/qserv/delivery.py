@@ -16,14 +16,12 @@ from dgconsole.ingest.qserv.wanted import form_of
 from dgconsole.ingest.qserv.workers import Workers
 from dgconsole.ingest.schema import DatabaseSchema
 from dgconsole.settings.structs import Dialect, IngestTarget
+from dgconsole.settings.target import AUTH_KEY
 from dgconsole.support.errors import ChunkError, Fault
 from dgconsole.support.filenames import attempt_name, home_name, overlap_name
 
 PORT = 25081
 """Of a Replication Controller."""
-
-KEY = "ingest.authKey"
-"""Where the secrets hold the authorization key."""
 
 
 def _no_progress(size: int) -> None:
@@ -62,7 +60,7 @@ class QservDelivery:
         self._forms = {table.table: _form(table.dialect, table.raw) for table in schema.tables if table.partitioned}
         self._url = controller_url(target.host or "localhost", target.port or PORT)
         self._aliases = target.worker_hosts
-        self._key = secrets.get(KEY, "")
+        self._key = secrets.get(AUTH_KEY, "")
         self._progress = progress
         self._say = say
         self._limits = limits

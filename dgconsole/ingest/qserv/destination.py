@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dgconsole.ingest.destination import TransactionEnd
 from dgconsole.ingest.qserv.answers import Service, State, Transaction
 from dgconsole.ingest.qserv.api import CONTROLLER, KNOWN, OLDEST, Controller, Say, controller_url, silent
-from dgconsole.ingest.qserv.delivery import KEY, PORT
+from dgconsole.ingest.qserv.delivery import PORT
 from dgconsole.ingest.qserv.failures import QservError, RefusedError, ours
 from dgconsole.ingest.qserv.finishing import Finishing
 from dgconsole.ingest.qserv.http import DEFAULT_LIMITS, Http, Limits
@@ -15,6 +15,7 @@ from dgconsole.ingest.qserv.transactions import Transactions
 from dgconsole.ingest.qserv.wanted import check
 from dgconsole.ingest.schema import DatabaseSchema
 from dgconsole.settings.structs import IngestTarget
+from dgconsole.settings.target import AUTH_KEY
 from dgconsole.support.errors import BugError, InputError, Problem
 
 
@@ -43,7 +44,7 @@ class QservDestination:
     ) -> None:
         self._schema = schema
         self._target = target
-        self._key = secrets.get(KEY, "")
+        self._key = secrets.get(AUTH_KEY, "")
         self._run = run_id
         self._say = say
         self._limits = limits
