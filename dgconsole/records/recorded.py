@@ -114,15 +114,23 @@ class Recorded:
 
     def _open_reader(self) -> None:
         """Leaves no file behind where nobody writes and no crash left any."""
-        self._alone = not self._ledger.with_name(f"{self._ledger.name}-wal").exists()
+        self._alone = not self._log_of_writer.exists()
         self._reader = Reader(self._ledger, alone=self._alone)
-        self._version = self._data_version()
+        self._version = self._newest()
+
+    @property
+    def _log_of_writer(self) -> Path:
+        return self._ledger.with_name(f"{self._ledger.name}-wal")
+
+    def _newest(self) -> tuple[int, ...]:
+        """Another one when somebody has written."""
+        if self._alone:
+            status = self._ledger.stat()
+            return status.st_ino, status.st_mtime_ns, status.st_size
+        return next(self._reader.rows("PRAGMA data_version"))
 
     def _reader_closed(self) -> None:
         self._reader.close()
-
-    def _data_version(self) -> int:
-        return int(next(self._reader.rows("PRAGMA data_version"))[0])
 
     def _read_all(self, revision: int) -> _Standing:
         began = time.monotonic()
@@ -169,14 +177,18 @@ class Recorded:
         """What others have written since."""
         if time.monotonic() < self._next_look:
             return
-        if self._alone and self._ledger.with_name(f"{self._ledger.name}-wal").exists():
-            self._reader.close()
-            self._open_reader()
-        elif session_runs(self.run_dir) == self._now.runs and self._data_version() == self._version:
+        newest = self._newest()
+        if newest == self._version and session_runs(self.run_dir) == self._now.runs and not self._must_reopen():
             self._next_look = time.monotonic() + _LOOK_AGAIN
             return
-        self._version = self._data_version()
+        self._version = newest
+        if self._alone:  # what was read then does not hold any more
+            self._reader.close()
+            self._open_reader()
         self._now = self._read_all(self._now.revision + 1)
+
+    def _must_reopen(self) -> bool:
+        return self._alone and self._log_of_writer.exists()
 
     async def _work(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, step)
