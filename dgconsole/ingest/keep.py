@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dgconsole.ingest.aside import OwnFolder
@@ -89,9 +90,10 @@ class KeepDelivery:
         self._aside.discard(chunk, attempt)
 
     def keep(self, chunk: int, attempt: int) -> None:
-        """Give a delivered attempt's files their final names, for good; where that fails, nothing of them is left.
+        """Give a delivered attempt's files their final names, for good.
 
-        A final file of an earlier attempt that this one lacks is removed.
+        A final file of an earlier attempt that this one lacks is removed. Where this fails, files that have their
+        names already keep them: they may be another attempt's by now, and that may count.
 
         Raises
         ------
@@ -108,19 +110,14 @@ class KeepDelivery:
                     with mapped():
                         fsync_folder(folder)
         except ChunkError:
-            self._take_back(chunk, attempt)
+            with suppress(ChunkError):
+                self._aside.discard(chunk, attempt)
             raise
 
     def leave(self) -> None:
         """Nothing more is made or kept: what attempts left goes. What cannot be removed, the next start does."""
         self._folder.clear_others()
         self._folder.leave()
-
-    def _take_back(self, chunk: int, attempt: int) -> None:
-        for table in self._tables:
-            for name in (home_name(chunk), overlap_name(chunk)):
-                for path in (self.root / table / name, self._own / table / attempt_name(name, attempt)):
-                    _remove(path)
 
     def _claim(self) -> None:
         """Refuse a folder that holds another run's files: under the same names they would be taken for ours."""
@@ -155,10 +152,3 @@ def host_folder(text: str) -> Path:
         return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - links stay as they are
     except RuntimeError as error:
         raise ChunkError(Fault.DELIVER, f"{text}: {error}") from error
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return

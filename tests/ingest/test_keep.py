@@ -111,13 +111,18 @@ def test_an_attempt_that_is_not_there_is_not_kept(root: Path, delivery: KeepDeli
     assert (final(root), aside(root)) == ({}, [])
 
 
-def test_what_cannot_be_kept_leaves_nothing(root: Path, delivery: KeepDelivery) -> None:
+def test_what_cannot_be_kept_takes_nothing_from_others(root: Path, delivery: KeepDelivery) -> None:
+    """Another client of the host may have made the chunk meanwhile, and its files count."""
+    other = client(root, "far-2-00000002")
+    other.prepare()
+    write(other, 2, {"Object": BOTH["Object"]})
     write(delivery, 1, BOTH)
+    other.keep(7, 2)
     (root / "Source" / "chunk_7.txt").mkdir()
     with pytest.raises(ChunkError, match=r"chunk_7\.txt") as caught:
         delivery.keep(7, 1)
     assert caught.value.fault is Fault.DELIVER
-    assert [path.name for path in root.glob("Object/*")] == []
+    assert sorted(path.name for path in root.glob("Object/*")) == ["chunk_7.txt", "chunk_7_overlap.txt"]
     assert aside(root) == []
 
 
