@@ -8,6 +8,7 @@ from pathlib import Path
 from dgconsole.ingest.destination import WrittenFile, WrittenTable
 from dgconsole.ingest.mapping import mapped
 from dgconsole.ingest.mysql.link import PATIENCE, Link
+from dgconsole.ingest.mysql.mapping import EXISTS, RefusedError
 from dgconsole.ingest.mysql.names import final_name, new_name, quoted
 from dgconsole.ingest.mysql.statements import create_table, engine_clause, load_data
 from dgconsole.ingest.schema import DatabaseSchema
@@ -127,8 +128,7 @@ class MySqlDelivery:
     def _load(self, table: str, chunk: int, attempt: int, file: WrittenFile) -> None:
         name = new_name(final_name(table, chunk, overlap=file.overlap), attempt)
         run, schema = self._link.run, self._tables[table]
-        run(f"DROP TABLE IF EXISTS {quoted(self._database, name)}")
-        run(create_table(self._database, name, schema, self._engine))
+        self._create(name, create_table(self._database, name, schema, self._engine))
         loaded = run(load_data(self._link.literal(str(file.path)), self._database, name, schema))
         ((warnings,),) = run("SELECT @@warning_count").rows
         if warnings:
@@ -139,6 +139,16 @@ class MySqlDelivery:
         if loaded.affected != file.rows:
             text = f"{file.name} of {table}: {file.rows:,} rows were sent, {loaded.affected:,} were taken"
             raise ChunkError(Fault.DELIVER, text)
+
+    def _create(self, name: str, sql: str) -> None:
+        """An empty table; one is there already only where a try was interrupted, and to ask first costs as much."""
+        try:
+            self._link.run(sql)
+        except RefusedError as error:
+            if error.number != EXISTS:
+                raise
+            self._link.run(f"DROP TABLE {quoted(self._database, name)}")
+            self._link.run(sql)
 
     def _all_names(self, chunk: int, attempt: int) -> list[str]:
         return [

@@ -7,7 +7,8 @@ import pymysql
 
 from dgconsole.support.errors import ChunkError, Fault
 
-EXISTS, NO_SUCH_TABLE = 1050, 1146
+EXISTS = 1050
+"""The number of "there is such a table already"."""
 
 _LOST = frozenset({0, 1040, 1053, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927, 2002, 2003})
 _LOST |= {2006, 2013, 2014, 2055, 4031}
