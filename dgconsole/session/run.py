@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -98,6 +99,9 @@ class Session:
         self._stopped_at: float | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+        self._finishing: tuple[Notice, ...] = ()
+        self._unfinished = ""
+        self._at_once = asyncio.Event()
         self._more = asyncio.Event()
         self._over = asyncio.Event()
 
@@ -121,7 +125,9 @@ class Session:
                 prepared.plan,
                 prepared.targets.ids,
                 bundle,
-                destination_of(prepared.settings, prepared.plan, run_dir.chunks),
+                destination_of(
+                    prepared.settings, prepared.plan, run_dir, partial(logbook.write, CONSOLE, "INFO")
+                ),
                 Options(
                     max_attempts=options.max_attempts,
                     chunks_per_request=options.chunks_per_request,
@@ -165,8 +171,7 @@ class Session:
         self._listen_for_faces()
         if self._coordinator.finished.is_set():
             await self._write_reports()  # the session that made the last chunk may have died before it could
-            await self._finish_destination()
-            self._end(self._finished_before())
+            self._end(await self._finish_destination() or self._finished_before())
         else:
             await self._start_crew()
         self._spawn(self._watch())
@@ -201,9 +206,9 @@ class Session:
         while True:
             await self._coordinator.finished.wait()
             if not self._ended:
-                await self._finish_destination()
+                reason = await self._finish_destination()
                 await self._write_reports()
-                self._end("")
+                self._end(reason)
             await self._more.wait()
             self._more.clear()
 
@@ -220,7 +225,11 @@ class Session:
         while not self._ended and self._quit is None:
             await asyncio.sleep(LOOK_EVERY)
             held = [text for reason, text in self._coordinator.pauses.items() if reason != "person"]
-            if held or not self._somebody_works():
+            if held or not (self._somebody_works() or self._coordinator.busy):
+                if self._coordinator.transactions():
+                    await self._end_transactions()
+                    if self._coordinator.finished.is_set():
+                        continue
                 why = "Ended, as nobody is here to mend it." if held else "Ended: no client is left."
                 await self._write_reports()
                 self._end(why)
@@ -230,15 +239,25 @@ class Session:
             return True
         return any(row.state in _TAKES_PART for row in self._coordinator.clients())
 
-    async def _finish_destination(self) -> None:
-        """Have the destination do what follows the last chunk of a session."""
+    async def _end_transactions(self) -> None:
+        """Headless, and no client will do anything more: what the destination has open is committed or undone."""
+        await self._coordinator.stop(now=True)
+        await self._crew.stop(STOP_GRACE)
+        await self._coordinator.clients_ended()
+
+    async def _finish_destination(self) -> str:
+        """Have the destination do what follows the last chunk of a session; words for the verdict if it could not."""
+        self._finishing, self._unfinished = (), ""
         try:
-            for line in await self._coordinator.finish(partial_sky=self._prepared.targets.partial):
-                self._say(line)
-                self._notices.append(Notice(line, level="info"))
+            lines = await self._coordinator.finish(partial_sky=self._prepared.targets.partial)
         except ChunkError as error:
             self._say(error.text, "ERROR")
-            self._notices.append(Notice(error.text, level="error"))
+            self._finishing, self._unfinished = (Notice(error.text, level="error"),), error.text
+        else:
+            for line in lines:
+                self._say(line)
+            self._finishing = tuple(Notice(line, level="info") for line in lines)
+        return self._unfinished
 
     async def _write_reports(self) -> None:
         copies = [self._prepared.run_dir.report, *([self._options.report] if self._options.report else [])]
@@ -312,7 +331,9 @@ class Session:
             clients=self._client_rows(),
             hosts=self._crew.hosts(),
             causes=coordinator.causes(),
-            notices=(*coordinator.notices(), *self._no_client_notice(), *self._notices),
+            notices=(*coordinator.notices(), *self._no_client_notice(), *self._notices, *self._finishing),
+            transactions=coordinator.transactions(),
+            transaction_totals=coordinator.transaction_totals(),
             questions=self._crew.questions,
             log_end=self._logbook.end,
             verdict=self._verdict() if self._ended else "",
@@ -337,7 +358,8 @@ class Session:
     def _exit_status(self) -> int | None:
         if not self._ended:
             return None
-        return exit_status(self._coordinator.counts(), quit_early=self._quit is not None)
+        status = exit_status(self._coordinator.counts(), quit_early=self._quit is not None)
+        return 1 if status == 0 and self._unfinished else status
 
     def _client_rows(self) -> tuple[ClientRow, ...]:
         rows = self._coordinator.clients()
@@ -464,6 +486,8 @@ class Session:
         if self._ended:
             self._over.set()
             return Reply(True, "")
+        if command.now:
+            self._at_once.set()
         await self._coordinator.stop(now=command.now)
         if first:
             self._spawn(self._finish_quit())
@@ -478,12 +502,15 @@ class Session:
 
     async def _finish_quit(self) -> None:
         """Wait for the clients to leave, end what does not, then close the books."""
-        if self._quit is None or not self._quit.now:
-            await self._coordinator.stopped.wait()
+        waits = [asyncio.create_task(each.wait()) for each in (self._coordinator.stopped, self._at_once)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for each in waits:
+            each.cancel()
         await self._crew.stop(STOP_GRACE)
-        await self._finish_destination()
+        await self._coordinator.clients_ended()
+        reason = await self._finish_destination()
         await self._write_reports()
-        self._end("")
+        self._end(reason)
         self._over.set()
 
     async def _export(self, wanted: Export) -> Reply:
