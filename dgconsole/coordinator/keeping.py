@@ -32,7 +32,8 @@ class Keeping(Attempts):
         self.touch_row(i)
         if not message.error:
             return self._final(i, acceptance, now)
-        return self._not_final(chunk, acceptance, message.fault, message.error, now)
+        fault = message.fault if message.fault.of_client else Fault.DELIVER
+        return self._not_final(chunk, acceptance, fault, message.error, now)
 
     def _asked(self, client: Client) -> list[Acceptance]:
         """What the client was asked to keep and has not answered."""

@@ -84,10 +84,20 @@ def test_the_destination_takes_the_files_of_the_others_as_ever(bench: Bench) -> 
     assert bench.ended()[0].folder == ""
 
 
-@pytest.mark.parametrize("fault", [Fault.DISK, Fault.DELIVER])
-def test_what_cannot_be_kept_is_the_clients_fault_and_goes_to_another(bench: Bench, fault: Fault) -> None:
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        (Fault.DISK, Fault.DISK),
+        (Fault.DELIVER, Fault.DELIVER),
+        (Fault.SPEC, Fault.DELIVER),
+        (Fault.STOPPED, Fault.DELIVER),
+    ],
+)
+def test_what_cannot_be_kept_is_the_clients_fault_and_goes_to_another(
+    bench: Bench, told: Fault, fault: Fault
+) -> None:
     chunk = bench.made()
-    bench.say(FAR, m.Kept(chunk, 1, "no space left on /scratch", fault))
+    bench.say(FAR, m.Kept(chunk, 1, "no space left on /scratch", told))
     assert bench.sent(m.Settled) == [m.Settled(chunk, 1, False)]
     (ended,) = bench.ended()
     assert (ended.outcome, ended.fault, ended.stage) == ("failed", fault.value, "deliver")
