@@ -116,7 +116,8 @@ class Reading:
         found = []
         for reason, text in self._core.run.pauses.items():
             if reason in _NOTICES:
-                key_of = "transactions" if reason == "destination" and self._core.options.grouped else reason
+                elsewhere = self._core.options.grouped or self._core.options.direct
+                key_of = "transactions" if reason == "destination" and elsewhere else reason
                 words, key = _NOTICES[key_of]
                 found.append(Notice(words.format(text=text.rstrip(".")), key, "error"))
         return tuple(found)
