@@ -64,6 +64,7 @@ def _serve(run_dir: Path, port: int, *, write: bool) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HERE, port))
+            listener.listen()
         except OSError as error:
             raise InputError(f"--port '{port}': {HERE}:{port} cannot be had: {error.strerror}") from error
         port = listener.getsockname()[1]
