@@ -6,6 +6,7 @@ import platform
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 from dgconsole import __version__
@@ -33,6 +34,19 @@ def main(argv: Sequence[str]) -> int:
         for line in str(error).splitlines():
             log("ERROR", line)
         return BAD_INPUT
+
+
+def own_build() -> str:
+    """SHA-256 of the wheel that this dgconsole was installed from; "" where it was installed otherwise.
+
+    pip notes it: https://packaging.python.org/specifications/direct-url.
+    """
+    try:
+        noted = metadata.distribution("dgconsole").read_text("direct_url.json")
+        archive = json.loads(noted or "{}").get("archive_info", {})
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
+    return str(archive.get("hashes", {}).get("sha256") or archive.get("hash", "").removeprefix("sha256="))
 
 
 def log(level: str, text: str) -> None:
@@ -98,7 +112,7 @@ def _run(options: Namespace, address: Address, token: str, end: EndOfInput | Non
 
     workdir = Workdir(Path(options.workdir))
     workdir.enter()
-    hello = Hello(token, PROTOCOL, __version__, options.name, platform.node(), os.getpid())
+    hello = Hello(token, PROTOCOL, __version__, options.name, platform.node(), os.getpid(), own_build())
     life = Life(hello, address, workdir, log, retry=options.retry)
     status = life.run(end)
     if life.stuck:

@@ -8,13 +8,13 @@ from typing import TypeVar
 import msgspec
 
 from dgconsole.fleet.frames import (
-    AGENT_BOOTSTRAP,
     NOT_FOUND,
     TOO_OLD,
     AnyEvent,
     HelloAgent,
     Order,
     agent_source,
+    bootstrap,
     decode,
     encode,
 )
@@ -24,7 +24,9 @@ from dgconsole.support.errors import HostError
 MOST_SHOWN = 300
 """Characters of a line of noise that are shown."""
 ENDED_MEND = "See what its shell, or its SSH server (ForceCommand), runs there in place of a command."
-PYTHON_MEND = "Set 'python' of that host in hosts.yml to one that can; R tries again."
+PYTHON_MEND = "Set 'python' of that host in hosts.yml to a Python that clients run on; R tries again."
+LEAST_PYTHON = (3, 8)
+"""For the agent; its clients need a newer one, which setup lines may bring."""
 MAX_NOISE = 64 * 1024
 MAX_LINE = 64 * 1024 * 1024
 
@@ -47,7 +49,7 @@ class AgentLink:
         cannot be run over there.
         """
         nonce = "dgconsole-agent-" + secrets.token_hex(16)
-        argv = (python, "-u", "-c", AGENT_BOOTSTRAP, nonce, f"{lease:g}")
+        argv = (python, "-u", "-c", bootstrap(LEAST_PYTHON), nonce, f"{lease:g}")
         channel = await _within(patience, "start", connection.run(argv))
         try:
             source = agent_source()

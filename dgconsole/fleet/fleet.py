@@ -14,7 +14,7 @@ from dgconsole.fleet.hostrunner import HostRunner
 from dgconsole.fleet.launchers.channel import Connect, Connection
 from dgconsole.fleet.launchers.local import connect_local
 from dgconsole.fleet.processes import Process
-from dgconsole.fleet.wiring import Log, OnClientExit, OnHostChange, Timing, Wiring
+from dgconsole.fleet.wiring import Log, OnClientExit, OnDeploy, OnHostChange, Timing, Wiring
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import HostRow
 
@@ -36,6 +36,7 @@ class Fleet:
         log: Log,
         on_client_exit: OnClientExit,
         on_host_change: OnHostChange,
+        on_deploy: OnDeploy = lambda host, build: None,  # noqa: ARG005
         timing: Timing = Timing(),  # noqa: B008 - frozen
         asker: Asker | None = None,
     ) -> None:
@@ -51,6 +52,7 @@ class Fleet:
             log=log,
             on_client_exit=on_client_exit,
             on_host_change=on_host_change,
+            on_deploy=on_deploy,
             timing=timing,
         )
         self._runners = {host.name: HostRunner(host, self._wiring) for host in hosts}

@@ -9,15 +9,22 @@ import msgspec
 from msgspec import Struct
 
 TOO_OLD = 126
-"""Exit status of a Python that cannot run the agent; the shell's own for a program that cannot be run."""
+"""Exit status of a Python that cannot run what is sent; the shell's own for a program that cannot be run."""
 NOT_FOUND = 127
-BOOTSTRAP = "import sys;n=int(sys.stdin.buffer.readline());exec(compile(sys.stdin.buffer.read(n),'hostagent','exec'))"
-"""Reads a program's source from stdin: its length on a line, then the text."""
-AGENT_BOOTSTRAP = (
-    "import sys;v=sys.version;"
-    f"sys.version_info<(3,8)and(sys.stderr.write('it is Python '+v.split()[0]+', too old'),sys.exit({TOO_OLD}));{BOOTSTRAP}"
+"""The shell's own for a program that is not there."""
+_BOOTSTRAP = (
+    "import sys;v=sys.version;sys.version_info<{least}and(sys.stderr.write('it is Python '+v.split()[0]+', too old'),"
+    "sys.exit({status}));"
+    "n=int(sys.stdin.buffer.readline());exec(compile(sys.stdin.buffer.read(n),'hostagent','exec'))"
 )
-"""The same for the agent, in words that Python 2 understands."""
+
+
+def bootstrap(least: tuple[int, int]) -> str:
+    """Reads a program's source from stdin: its length on a line, then the text.
+
+    An older Python than ``least``, down to 2, says so and ends with TOO_OLD.
+    """
+    return _BOOTSTRAP.format(least=least, status=TOO_OLD)
 
 
 def agent_source() -> bytes:
@@ -126,7 +133,10 @@ class StartFailed(Event, frozen=True, tag="failed"):
 
 
 class Log(Event, frozen=True, tag="log"):
-    """A piece of a client's output; ``dropped`` bytes before it were left out (whole in the client's log file)."""
+    """A piece of a client's output, a character for each byte (latin-1), whatever the bytes are.
+
+    ``dropped`` bytes before it were left out (whole in the client's log file).
+    """
 
     name: str
     data: str

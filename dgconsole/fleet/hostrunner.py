@@ -8,6 +8,7 @@ from pathlib import Path
 from dgconsole.fleet.agentlink import AgentLink
 from dgconsole.fleet.clients import MAX_RESTARTS
 from dgconsole.fleet.deploy.venv import deploy
+from dgconsole.fleet.deploy.versions import CLIENTS_NEED, least_python, own_versions
 from dgconsole.fleet.frames import (
     AnyEvent,
     Credit,
@@ -192,7 +193,9 @@ class HostRunner:
             return self._config.python or "python3"
         wheel = await asyncio.to_thread(self._wiring.wheel)
         patience = self._wiring.timing.prepare
-        return await deploy(connection, self._config, wheel, patience=patience, log=self._wiring.log)
+        python = await deploy(connection, self._config, wheel, patience=patience, log=self._wiring.log)
+        self._wiring.on_deploy(self._config.name, wheel.sha256)
+        return python
 
     async def _serve_with(self, connection: Connection) -> None:
         timing = self._wiring.timing
@@ -200,8 +203,7 @@ class HostRunner:
         pinging = asyncio.create_task(self._ping(link))
         self._link = link
         try:
-            environment = {**CLIENT_ENVIRONMENT, **self._config.env}
-            link.send(Prepare(self._config.setup, environment, self._python, timing.prepare))
+            link.send(self._preparation())
             link.send(Credit(CREDIT))
             if self._stopping:
                 link.send(QuitAgent(self._grace))
@@ -215,6 +217,18 @@ class HostRunner:
             self._link = None
             pinging.cancel()
             await link.close(self._grace + timing.grace)
+
+    def _preparation(self) -> Prepare:
+        config = self._config
+        socket = self._server.removeprefix("unix:") if not self._local else self._server
+        return Prepare(
+            config.setup,
+            {**CLIENT_ENVIRONMENT, **config.env},
+            self._python,
+            self._wiring.timing.prepare,
+            packages=CLIENTS_NEED if self._python != sys.executable else (),
+            remove=(socket,) if socket != self._server else (),
+        )
 
     @property
     def _local(self) -> bool:
@@ -255,20 +269,34 @@ class HostRunner:
         name, python = self._config.name, self._python
         if not event.ok and event.phase == "setup":
             raise HostError(f"setup failed: {event.text}", f"Mend hosts.{name}.setup; R tries again.", hopeless=True)
+        where = python + (f" (Python {event.python})" if event.python else "")
+        if event.python and (least := least_python()) > tuple(map(int, event.python.split(".")[:2])):
+            mend = f"Set hosts.{name}.python to a Python {least[0]}.{least[1]} or newer; R tries again."
+            raise HostError(f"{where} is too old for dgconsole", mend, hopeless=True)
+        mend = f"Mend hosts.{name}.python, or install it there; R tries again."
         if not event.ok:
-            raise HostError(
-                f"{python} has no dgconsole: {event.text}", f"Mend hosts.{name}.python; R tries again.", hopeless=True
-            )
+            raise HostError(f"{where} has no dgconsole: {event.text}", mend, hopeless=True)
         if event.version != self._wiring.version:
             raise HostError(
-                f"{python} has dgconsole {event.version}, this is {self._wiring.version}",
+                f"{where} has dgconsole {event.version}, this is {self._wiring.version}",
                 f"Install {self._wiring.version} there; R tries again.",
                 hopeless=True,
             )
+        if missing := [package for package, version in event.packages.items() if not version]:
+            raise HostError(f"{where} has no {', '.join(missing)}, which clients need", mend, hopeless=True)
+        self._compare(event.packages)
         self._mend = ""
         self._up_since = asyncio.get_running_loop().time()
         self._move(HostEvent.PREPARED)
         self.processes.launch(self._python, self._server)
+
+    def _compare(self, packages: dict[str, str]) -> None:
+        """Say where values may come out otherwise than here."""
+        ours = own_versions()
+        others = [f"{p} {v} (here {ours[p]})" for p, v in packages.items() if p in ours and v != ours[p]]
+        if others:
+            words = f"other versions than here, so values may differ in the last digit: {', '.join(others)}"
+            self._wiring.log(self._config.name, "WARNING", words)
 
     def _leave_when_empty(self) -> None:
         if self._state is HostState.DRAINING and not self.processes.any_running():

@@ -16,6 +16,8 @@ OnClientExit = Callable[[str, str, ClientEnd, bool], None]
 """(client, host, how it ended, whether it will be started again)."""
 OnHostChange = Callable[[str, HostState, str], None]
 """(host, its new state, reason)."""
+OnDeploy = Callable[[str, str], None]
+"""(host, SHA-256 of the wheel that its clients run from now on)."""
 
 
 class Timing(Struct, frozen=True):
@@ -46,4 +48,5 @@ class Wiring(Struct, frozen=True, kw_only=True):
     log: Log
     on_client_exit: OnClientExit
     on_host_change: OnHostChange
+    on_deploy: OnDeploy
     timing: Timing

@@ -46,6 +46,7 @@ class Crew:
         self._logbook = logbook
         self._changed = changed
         self._collects = {host.name: host.launcher == "ssh" for host in hosts}
+        self._builds: dict[str, str] = {}
         self._fleet: Fleet | None = None
         self._asker = Asker(self._questions_changed) if asks else None
         self._told = 0
@@ -72,6 +73,7 @@ class Crew:
             log=self._logbook.write,
             on_client_exit=self._client_exited,
             on_host_change=self._host_changed,
+            on_deploy=self._deployed,
             timing=self._timing,
             asker=self._asker,
         )
@@ -203,7 +205,7 @@ class Crew:
     def _expect_all(self, clients: Sequence[tuple[str, str]]) -> None:
         for name, host in clients:
             self._logbook.add_client(name)
-            self._coordinator.expect(name, host, collect=self._collects[host])
+            self._coordinator.expect(name, host, collect=self._collects[host], build=self._builds.get(host, ""))
 
     def _client_exited(self, client: str, host: str, end: ClientEnd, again: bool) -> None:
         self._coordinator.client_exited(client, end.text)
@@ -224,6 +226,12 @@ class Crew:
                 self._told = question.number
                 self._logbook.write(question.host, "INFO", f"asks: {question.text}")
         self._changed()
+
+    def _deployed(self, host: str, build: str) -> None:
+        """Only clients of that build are welcome from there."""
+        self._builds[host] = build
+        if self._fleet is not None:
+            self._expect_all([(name, of) for name, of in self._fleet.client_names() if of == host])
 
     def _drop(self, client: str, reason: str) -> None:
         if self._fleet is not None and any(p.name == client for p in self._fleet.processes()):

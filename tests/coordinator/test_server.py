@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import stat
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -104,6 +105,31 @@ async def test_clients_started_by_hand_get_names(start: Any) -> None:
     assert {row.host for row in run.coordinator.clients()} == {"here"}
 
 
+async def test_a_client_of_a_host_that_was_deployed_to_has_that_build(start: Any) -> None:
+    run = await start()
+    run.coordinator.expect("far-1", "far", build="a" * 64)
+    for build, words in (("", "from no wheel"), ("b" * 64, "from the wheel bbbbbbbbbbbb")):
+        stranger = await run.stranger()
+        await stranger.say(m.Hello(run.token, m.PROTOCOL, __version__, "far-1", "far", 1, build))
+        answer = await stranger.next()
+        assert isinstance(answer, m.Refused)
+        assert f"{words}, the console has deployed aaaaaaaaaaaa" in answer.reason
+    good = await run.stranger()
+    await good.say(m.Hello(run.token, m.PROTOCOL, __version__, "far-1", "far", 1, "a" * 64))
+    assert isinstance(await good.next(), m.Welcome)
+
+
+async def test_a_coordinator_that_was_stopped_reads_before_it_takes_clients_for_lost(start: Any, fast: Any) -> None:
+    run = await start(range(5), options=msgspec.structs.replace(fast, lease=1.0, heartbeat=0.3))
+    client = await run.client("here-1")
+    await client.say(m.Ping(1, 0))
+    assert await client.until(m.Pong, m.Stop) == m.Pong(1)
+    time.sleep(1.5)  # noqa: ASYNC251 - as if the whole process had been stopped
+    await asyncio.sleep(0.05)  # the client's words lie behind others that are read first
+    await client.say(m.Ping(2, 0))
+    assert await client.until(m.Pong, m.Stop) == m.Pong(2)
+
+
 async def test_over_tcp_on_loopback(start: Any) -> None:
     run = await start(range(5), address="127.0.0.1:0")
     assert re.fullmatch(r"127\.0\.0\.1:\d+", run.address)
@@ -180,7 +206,7 @@ async def test_a_port_scan_and_a_silent_connection_leave_nothing(start: Any, fas
 
 async def test_a_client_that_says_nothing_more_loses_its_lease(start: Any, fast: Any) -> None:
     dropped: list[tuple[str, str]] = []
-    run = await start([5], options=msgspec.structs.replace(fast, lease=0.2, heartbeat=0.02))
+    run = await start([5], options=msgspec.msgspec.structs.replace(fast, lease=0.2, heartbeat=0.02))
     run.coordinator.on_drop = lambda name, reason: dropped.append((name, reason))
     silent = await run.client("here-1")
     ((chunk, attempt),) = await silent.ask()
@@ -379,7 +405,7 @@ async def test_the_token_is_never_logged(start: Any) -> None:
 
 async def test_a_client_that_does_not_read_its_files_is_let_go(start: Any, fast: Any, item: Any) -> None:
     big = [item("pregenerated", "visits.csv", b"v" * 20_000_000)]
-    run = await start([1], options=msgspec.structs.replace(fast, lease=0.1), bundle=big)
+    run = await start([1], options=msgspec.msgspec.structs.replace(fast, lease=0.1), bundle=big)
     deaf = await run.stranger()
     deaf.reader._transport.pause_reading()
     await deaf.say(m.Hello(run.token, m.PROTOCOL, __version__, "here-1", "here", 1))

@@ -10,6 +10,7 @@ import pytest
 
 from dgconsole import __version__
 from dgconsole.fleet.clients import ClientEnd
+from dgconsole.fleet.deploy.versions import own_versions
 from dgconsole.fleet.fleet import Fleet
 from dgconsole.fleet.hosts import HostState
 from dgconsole.fleet.wiring import Timing
@@ -110,6 +111,10 @@ def far_python(ssh_hosts: Any) -> Callable[[str], str]:
         (folder / "dgconsole").mkdir(parents=True)
         (folder / "dgconsole" / "__init__.py").write_text(f"__version__ = {__version__!r}\n")
         (folder / "client.py").write_text(program)
+        for name, version in own_versions().items():
+            (folder / f"{name.replace('-', '_')}-{version}.dist-info").mkdir()
+            told = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            (folder / f"{name.replace('-', '_')}-{version}.dist-info" / "METADATA").write_text(told)
         wrapper = folder / "python"
         wrapper.write_text(
             f"#!/bin/sh\nexport PYTHONPATH={folder}\n"

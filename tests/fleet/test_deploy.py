@@ -20,9 +20,10 @@ import msgspec
 import pytest
 
 from dgconsole import __version__
-from dgconsole.fleet.deploy import remote
+from dgconsole.fleet.deploy import remote, venv
 from dgconsole.fleet.deploy.venv import deploy
-from dgconsole.fleet.deploy.wheel import Wheel, own_wheel, pack
+from dgconsole.fleet.deploy.versions import normalized, own_versions
+from dgconsole.fleet.deploy.wheel import CONSTRAINTS, Wheel, own_wheel, pack
 from dgconsole.fleet.launchers.local import connect_local
 from dgconsole.settings.structs import HostConfig
 from dgconsole.support.errors import HostError
@@ -44,25 +45,36 @@ def wheel(tmp_path: Path) -> Wheel:
     return own_wheel(tmp_path / "wheel")
 
 
-@pytest.fixture
-def wheel_house(tmp_path: Path, wheel: Wheel) -> dict[str, str]:
-    """What a host's ``env`` says of a wheel house that has an empty stand-in for every library we need."""
-    house = tmp_path / "house"
-    house.mkdir()
-    with zipfile.ZipFile(wheel.path) as archive:
-        metadata = archive.read(f"dgconsole-{__version__}.dist-info/METADATA").decode()
-    for name, extra, least in re.findall(
-        r"^Requires-Dist: ([\w-]+)(?:\[(\w+)\])?.*>=([\d.]+)", metadata, re.MULTILINE
-    ):
+class House:
+    """A wheel house that has an empty stand-in for every library we need, in the version that the console has."""
+
+    def __init__(self, folder: Path, wheel: Wheel) -> None:
+        self.folder = folder
+        self.env = {"PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": str(folder), "PIP_NO_INDEX": "1"}
+        folder.mkdir()
+        versions = own_versions()
+        with zipfile.ZipFile(wheel.path) as archive:
+            metadata = archive.read(f"dgconsole-{__version__}.dist-info/METADATA").decode()
+        needed = r"^Requires-Dist: ([\w-]+)(?:\[(\w+)\])?.*>=([\d.]+)"
+        for name, extra, least in re.findall(needed, metadata, re.MULTILINE):
+            self.put(name, versions.get(normalized(name), least), extra)
+
+    def put(self, name: str, version: str, extra: str = "") -> None:
         plain = name.replace("-", "_")
-        info = f"{plain}-{least}.dist-info"
+        for other in self.folder.glob(f"{plain}-*"):
+            other.unlink()
+        info = f"{plain}-{version}.dist-info"
         provides = f"Provides-Extra: {extra}\n" if extra else ""
         files = {
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {least}\n{provides}".encode(),
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{provides}".encode(),
             f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         }
-        (house / f"{plain}-{least}-py3-none-any.whl").write_bytes(pack(files, info))
-    return {"PIP_CONFIG_FILE": "/dev/null", "PIP_FIND_LINKS": str(house), "PIP_NO_INDEX": "1"}
+        (self.folder / f"{plain}-{version}-py3-none-any.whl").write_bytes(pack(files, info))
+
+
+@pytest.fixture
+def wheel_house(tmp_path: Path, wheel: Wheel) -> House:
+    return House(tmp_path / "house", wheel)
 
 
 def host_of(python: str = sys.executable, env: dict[str, str] | None = None) -> HostConfig:
@@ -88,7 +100,7 @@ def said_by(argv: list[str], cwd: Path) -> str:
 
 
 def venv_of(home: Path, wheel: Wheel) -> Path:
-    return home / ".dgconsole" / "venvs" / f"{wheel.sha256[:16]}-{remote.python_key()}"
+    return home / ".dgconsole" / "venvs" / f"{wheel.key}-{remote.python_key()}"
 
 
 @pytest.fixture
@@ -106,15 +118,15 @@ def held_lock(home: Path, wheel: Wheel) -> Iterator[Path]:
 
 @pytest.mark.slow
 async def test_two_consoles_at_once_make_one_venv_from_a_wheel_house_and_find_it_again(home, wheel, wheel_house):
-    host = host_of(env=wheel_house)
-    venv = venv_of(home, wheel)
-    (venv / "bin").mkdir(parents=True)
-    (venv / "half").write_text("made by somebody who was interrupted")
+    host = host_of(env=wheel_house.env)
+    place = venv_of(home, wheel)
+    (place / "bin").mkdir(parents=True)
+    (place / "half").write_text("made by somebody who was interrupted")
 
     both = await asyncio.gather(deployed(host, wheel), deployed(host, wheel))
-    assert {python for python, _ in both} == {str(venv / "bin" / "python")}
-    assert [line for _, lines in both for line in lines].count(f"makes {venv}") == 1
-    assert not (venv / "half").exists()
+    assert {python for python, _ in both} == {str(place / "bin" / "python")}
+    assert [line for _, lines in both for line in lines].count(f"makes {place}") == 1
+    assert not (place / "half").exists()
     assert [path.name for path in (home / ".dgconsole" / "wheels" / wheel.sha256).iterdir()] == [wheel.path.name]
 
     began = time.monotonic()
@@ -122,7 +134,7 @@ async def test_two_consoles_at_once_make_one_venv_from_a_wheel_house_and_find_it
     assert time.monotonic() - began < 3
     assert lines == []
 
-    site = next((venv / "lib").glob("python*/site-packages"))
+    site = next((place / "lib").glob("python*/site-packages"))
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
     where = [python, "-c", "import dgconsole; print(dgconsole.__file__)"]
     assert said_by(where, home).strip() == str(site / "dgconsole" / "__init__.py")
@@ -130,6 +142,20 @@ async def test_two_consoles_at_once_make_one_venv_from_a_wheel_house_and_find_it
     assert "--workdir" in said_by(client, home)
     url = json.loads((site / f"dgconsole-{__version__}.dist-info" / "direct_url.json").read_text())
     assert wheel.sha256 in url["archive_info"]["hash"]
+    build = [python, "-c", "from dgconsole.client.command import own_build; print(own_build())"]
+    assert said_by(build, home).strip() == wheel.sha256
+    numpy = [python, "-c", "from importlib.metadata import version; print(version('numpy'))"]
+    assert said_by(numpy, home).strip() == own_versions()["numpy"]
+
+
+@pytest.mark.slow
+async def test_a_wheel_house_with_other_versions_is_told_how_to_get_the_consoles(home, wheel, wheel_house):
+    wheel_house.put("numpy", "2.999")
+    error = await refusal(host_of(env=wheel_house.env), wheel)
+    assert error.hopeless
+    assert f"numpy=={own_versions()['numpy']}" in error.reason
+    assert f"pip download -d FOLDER -c {wheel.path.with_name(CONSTRAINTS)} {wheel.path}" in error.mend
+    assert wheel.path.with_name(CONSTRAINTS).read_text().splitlines() == list(wheel.pins)
 
 
 @pytest.mark.slow
@@ -157,8 +183,17 @@ async def test_a_host_without_python_says_so_in_the_words_of_its_shell(home, whe
     shell.chmod(0o755)
     error = await refusal(host_of(str(shell)), wheel)
     assert error.hopeless
+    assert error.reason.startswith(f"{shell} cannot be run: ")
     assert "welcome" in error.reason
     assert "nosuchpython" in error.reason
+
+
+async def test_a_deploy_that_a_sleeping_console_broke_off_is_tried_again(home, wheel, held_lock, monkeypatch):
+    monkeypatch.setattr(venv, "LEASE", 0.5)
+    monkeypatch.setattr(venv, "PINGS_PER_LEASE", 0.01)
+    error = await refusal(host_of(), wheel)
+    assert not error.hopeless
+    assert error.reason == "deploy was broken off: the console was not heard for 0.5 s"
 
 
 async def test_noise_before_the_answer_does_not_spoil_it(home, wheel, tmp_path):
@@ -222,6 +257,8 @@ def deployer(home: Path, wheel: Wheel) -> Callable[..., remote.Deployer]:
             "lease": 20,
             "name": wheel.path.name,
             "sha256": wheel.sha256,
+            "key": wheel.key,
+            "pins": list(wheel.pins),
             "arrival": "",
             "env": {},
         }
@@ -242,13 +279,40 @@ def test_a_python_without_ensurepip_is_told_apart(deployer, home, wheel, monkeyp
 
 
 def test_a_stamp_is_believed_only_while_the_python_beside_it_runs(deployer, home, wheel):
-    venv = venv_of(home, wheel)
-    venv.mkdir(parents=True)
+    place = venv_of(home, wheel)
+    place.mkdir(parents=True)
     assert not deployer().is_ready()
-    (venv / remote.STAMP).write_text(json.dumps({"sha256": wheel.sha256}))
+    (place / remote.STAMP).write_text(json.dumps({"sha256": wheel.sha256}))
     assert not deployer().is_ready()
-    (venv / remote.STAMP).write_text("{")
+    (place / remote.STAMP).write_text("{")
     assert not deployer().is_ready()
+
+
+def test_what_nobody_has_used_for_long_goes(deployer, home, wheel, capsys):
+    """Ours alone, and not what somebody makes at this moment."""
+    venvs, wheels = home / ".dgconsole" / "venvs", home / ".dgconsole" / "wheels"
+    long_ago = time.time() - remote.UNUSED - 60
+    for name in ("old", "made", "recent", "stranger"):
+        (venvs / name / "bin").mkdir(parents=True)
+        stamp = venvs / name / (remote.STAMP if name != "stranger" else "pyvenv.cfg")
+        stamp.write_text("{}")
+        if name != "recent":
+            os.utime(stamp, (long_ago, long_ago))
+    mine = venv_of(home, wheel)
+    mine.mkdir()
+    for name in ("old", "recent", wheel.sha256):
+        (wheels / name).mkdir(parents=True)
+        (wheels / name / wheel.path.name).touch()
+    for used in (wheels / "old" / wheel.path.name, wheels / wheel.sha256 / wheel.path.name):
+        os.utime(used, (long_ago, long_ago))
+    (mine / remote.STAMP).write_text("{}")
+    os.utime(mine / remote.STAMP, (long_ago, long_ago))
+    with (venvs / "made.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert deployer().ready()["is"] == "ready"
+    assert {path.name for path in venvs.iterdir() if path.is_dir()} == {"made", "recent", "stranger", mine.name}
+    assert {path.name for path in wheels.iterdir()} == {"recent", wheel.sha256}
+    assert f"removes {venvs}/old: not used for 30 days" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("lease", "why"), [(60, "the console closed the connection"), (1, "was not heard for 1 s")])
@@ -256,7 +320,7 @@ def test_the_program_and_its_children_end_when_stdin_closes_or_nothing_comes(tmp
     os.mkfifo(tmp_path / "pids")
     ask = (
         "from dgconsole.fleet.deploy.remote import Deployer\n"
-        f"deployer = Deployer({{'sha256': 'x', 'name': 'n', 'env': {{}}, 'lease': {lease}}})\n"
+        f"deployer = Deployer({{'sha256': 'x', 'key': 'k', 'name': 'n', 'env': {{}}, 'lease': {lease}}})\n"
         "deployer.call(['sh', '-c', 'sleep 300 & echo $$ $! > pids; wait'])\n"
     )
     pipe = subprocess.PIPE
@@ -269,7 +333,7 @@ def test_the_program_and_its_children_end_when_stdin_closes_or_nothing_comes(tmp
         if lease == 60:
             process.stdin.close()
         assert why in process.stderr.read()
-        assert process.wait(20) == 1
+        assert process.wait(20) == (1 if lease == 60 else remote.UNHEARD)
     for descriptor in watched:
         assert select.select([descriptor], [], [], 20)[0] == [descriptor]
         os.close(descriptor)

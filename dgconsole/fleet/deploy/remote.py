@@ -14,6 +14,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import select
 import shutil
 import signal
@@ -28,9 +29,12 @@ POLL = 0.2
 TAIL_BYTES = 16384
 TAIL_LINES = 5
 OLD_ARRIVAL = 86400.0
+UNUSED = 30 * 86400.0
+UNHEARD = 75
 STAMP = "dgconsole-deploy.json"
+CONSTRAINTS = "dgconsole-constraints.txt"
 PR_SET_PDEATHSIG = 1
-NETWORK_SIGNS = ("No matching distribution found", "Max retries exceeded", "Temporary failure in name resolution")
+NETWORK_SIGNS = ("(from versions: none)", "Max retries exceeded", "Temporary failure in name resolution")
 
 Answer = Dict[str, Any]  # noqa: UP006
 
@@ -45,14 +49,14 @@ class DeployError(Exception):
 
 
 class Deployer:
-    """One attempt. ``request`` holds mark, lease, name, sha256, version, least_python, arrival and env."""
+    """One attempt. ``request`` holds mark, lease, name, sha256, key, pins, version, least_python, arrival and env."""
 
     def __init__(self, request: Answer) -> None:
         self.request = request
         self.heard = time.monotonic()
         self.base = Path.home() / ".dgconsole"
         self.wheel = self.base / "wheels" / request["sha256"] / request["name"]
-        self.venv = self.base / "venvs" / (request["sha256"][:16] + "-" + python_key())
+        self.venv = self.base / "venvs" / (request["key"] + "-" + python_key())
         self.python = str(self.venv / "bin" / "python")
         ours = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
         self.env = dict(ours, **request["env"])
@@ -79,7 +83,30 @@ class Deployer:
             return {"is": "failed", "part": "files", "text": f"{place}: {error.strerror}"}
 
     def ready(self) -> Answer:
+        self.tidy_up()
         return {"is": "ready", "python": self.python}
+
+    def tidy_up(self) -> None:
+        """Note that venv and wheel are in use, and remove those of ours that nobody has used for long."""
+        for used in (self.venv / STAMP, self.wheel):
+            with contextlib.suppress(OSError):
+                os.utime(str(used))
+        for stamp in self.venv.parent.glob("*/" + STAMP):
+            lock = Path(str(stamp.parent) + ".lock")
+            with contextlib.suppress(OSError), lock.open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if is_old(stamp):
+                    stamp.unlink()
+                    self.remove(stamp.parent)
+        for wheel in self.wheel.parent.parent.glob("*/*.whl"):
+            with contextlib.suppress(OSError):
+                if is_old(wheel):
+                    wheel.unlink()
+                    wheel.parent.rmdir()
+
+    def remove(self, venv: Path) -> None:
+        self.note(f"removes {venv}: not used for {UNUSED / 86400:.0f} days")
+        shutil.rmtree(str(venv), ignore_errors=True)
 
     def check_python(self) -> None:
         least = tuple(self.request["least_python"])
@@ -136,11 +163,13 @@ class Deployer:
         status, said = self.call([sys.executable, "-I", "-m", "venv", str(self.venv)])
         if status != 0:
             raise DeployError("venv", f"{sys.executable} cannot make a venv: {tail(said)}")
-        install = ["install", "--quiet", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-        status, said = self.call([self.python, "-I", "-m", "pip", *install, str(self.wheel)])
+        install = ["install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+        constraints = self.venv / CONSTRAINTS
+        constraints.write_text("".join(line + "\n" for line in self.request["pins"]))
+        argv = [self.python, "-I", "-m", "pip", *install, "-c", str(constraints), str(self.wheel)]
+        status, said = self.call(argv)
         if status != 0:
-            part = "network" if any(sign in said for sign in NETWORK_SIGNS) else "pip"
-            raise DeployError(part, f"pip could not install dgconsole: {tail(said)}")
+            raise pip_trouble(said)
         status, said = self.version_there()
         if status != 0:
             raise DeployError("pip", f"dgconsole was installed but does not start: {said}")
@@ -192,7 +221,8 @@ class Deployer:
         while True:
             now = time.monotonic()
             if now - self.heard > self.request["lease"]:
-                sys.exit(f"the console was not heard for {self.request['lease']:g} s")
+                sys.stderr.write(f"the console was not heard for {self.request['lease']:g} s\n")
+                sys.exit(UNHEARD)
             if now >= until:
                 return False
             readable = select.select(watched, [], [], min(POLL, until - now))[0]
@@ -218,6 +248,21 @@ def is_whole(path: Path, sha256: str) -> bool:
         return hashlib.sha256(path.read_bytes()).hexdigest() == sha256
     except FileNotFoundError:
         return False
+
+
+def is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > UNUSED
+
+
+def pip_trouble(said: str) -> DeployError:
+    """What pip complains of, and which part of deploy that is."""
+    head = "pip could not install dgconsole: "
+    missing = re.findall(r"\(constraint\) (\S+)", said)
+    if missing:
+        return DeployError("versions", head + "it does not find " + ", ".join(sorted(set(missing))))
+    if any(sign in said for sign in NETWORK_SIGNS):
+        return DeployError("network", head + tail(said))
+    return DeployError("versions" if "No matching distribution found" in said else "pip", head + tail(said))
 
 
 def tail(said: str) -> str:

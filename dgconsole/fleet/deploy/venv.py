@@ -9,8 +9,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from dgconsole.fleet.deploy.wheel import Wheel
-from dgconsole.fleet.frames import BOOTSTRAP
+from dgconsole.fleet.deploy.remote import UNHEARD
+from dgconsole.fleet.deploy.wheel import CONSTRAINTS, Wheel
+from dgconsole.fleet.frames import NOT_FOUND, TOO_OLD, bootstrap
 from dgconsole.fleet.launchers.channel import Channel, Connection
 from dgconsole.fleet.wiring import Log
 from dgconsole.settings.structs import HostConfig
@@ -21,6 +22,8 @@ LEASE = 30.0
 PINGS_PER_LEASE = 6
 MAX_NOISE = 256 * 1024
 DEFAULT_PYTHON = "python3"
+LEAST_PYTHON = (3, 6)
+"""For the program over there, which then says what clients need."""
 
 
 class Answer(Struct, frozen=True, tag_field="is"):
@@ -46,7 +49,7 @@ class Wanted(Answer, frozen=True, tag="wanted"):
 
 
 class Failed(Answer, frozen=True, tag="failed"):
-    """It cannot be done: which part (python, venv, network, pip, files), and why."""
+    """It cannot be done: which part (python, venv, network, versions, pip, files), and why."""
 
     part: str
     text: str
@@ -58,9 +61,10 @@ _decoder: msgspec.json.Decoder[Note | Ready | Wanted | Failed] = msgspec.json.De
 async def deploy(connection: Connection, host: HostConfig, wheel: Wheel, *, patience: float, log: Log) -> str:
     """Have a venv with ``wheel`` on the host and return the path of its Python; quick when it is there already.
 
-    ``host.python`` (default ``python3``) makes the venv; ``host.env`` is set for pip, so PIP_FIND_LINKS and
-    PIP_NO_INDEX name a wheel house. One session of the connection at a time is used. However many consoles ask at
-    once, one venv is made. HostError when it cannot be (hopeless), or has no end within ``patience`` seconds.
+    What comes with the wheel has the versions of its pins. ``host.python`` (default ``python3``) makes the venv;
+    ``host.env`` is set for pip, so PIP_FIND_LINKS and PIP_NO_INDEX name a wheel house. One session of the connection
+    at a time is used. However many consoles ask at once, one venv is made. HostError when it cannot be (hopeless), or
+    has no end within ``patience`` seconds.
     """
     try:
         async with asyncio.timeout(patience):
@@ -75,7 +79,7 @@ async def deploy(connection: Connection, host: HostConfig, wheel: Wheel, *, pati
         return answer.python
     if isinstance(answer, Wanted):
         raise HostError(f"the wheel did not arrive whole at {answer.target}")
-    raise HostError(f"deploy failed: {answer.text}", _mend(answer.part, host.name), hopeless=True)
+    raise HostError(f"deploy failed: {answer.text}", _mend(answer.part, host.name, wheel), hopeless=True)
 
 
 async def _ask(
@@ -91,11 +95,13 @@ async def _ask(
         "sha256": wheel.sha256,
         "version": wheel.version,
         "least_python": wheel.least_python,
+        "key": wheel.key,
+        "pins": wheel.pins,
         "arrival": arrival,
         "env": host.env,
     }
     source = (Path(__file__).parent / "remote.py").read_bytes()
-    channel = await connection.run((python, "-I", "-u", "-c", BOOTSTRAP))
+    channel = await connection.run((python, "-I", "-u", "-c", bootstrap(LEAST_PYTHON)))
     pinging = asyncio.create_task(_ping(channel))
     try:
         channel.write(b"%d\n" % len(source) + source + msgspec.json.encode(request) + b"\n")
@@ -107,12 +113,17 @@ async def _ask(
         said = "; ".join(part for part in (*noise[-20:], (await channel.noise()).strip()) if part)
         if lost := connection.why_lost():
             raise HostError(lost)
+        status = await channel.wait()
+        if status == UNHEARD:
+            raise HostError(f"deploy was broken off: {said}")
         least = ".".join(map(str, wheel.least_python))
-        raise HostError(
-            f"{python} ended without an answer to deploy; the host said: {said or 'nothing'}",
-            f"Set hosts.{host.name}.python to a Python {least} or newer." if said else "",
-            hopeless=bool(said),
-        )
+        if status in (NOT_FOUND, TOO_OLD):
+            reason = f"{python} cannot be run: {said or 'it said nothing'}"
+        else:
+            reason = f"{python} ended without an answer to deploy; the host said: {said or 'nothing'}"
+        mend = f"Set hosts.{host.name}.python to a Python {least} or newer; R tries again."
+        hopeless = bool(said) or status in (NOT_FOUND, TOO_OLD)
+        raise HostError(reason, mend if hopeless else "", hopeless=hopeless)
     except BaseException:
         channel.kill()
         raise
@@ -146,12 +157,15 @@ async def _answers(channel: Channel, mark: bytes, noise: list[str]) -> AsyncIter
         noise.append(buffer.decode("utf-8", "replace").strip())
 
 
-def _mend(part: str, host: str) -> str:
+def _mend(part: str, host: str, wheel: Wheel) -> str:
+    house = f"-c {wheel.path.with_name(CONSTRAINTS)} {wheel.path}"
     return {
         "python": f"Set hosts.{host}.python to a newer Python; R tries again.",
         "venv": f"Install the venv module there (Debian: apt install python3-venv), "
         f"or set hosts.{host}.python to a Python that has it; R tries again.",
         "network": f"Name a wheel house: PIP_FIND_LINKS and PIP_NO_INDEX=1 in hosts.{host}.env; R tries again.",
+        "versions": "Hosts get the console's own versions. Fill the wheel house with them: "
+        f"pip download -d FOLDER {house}; R tries again.",
         "pip": f"Mend it there, or install dgconsole yourself and set hosts.{host}.deploy: none; R tries again.",
         "files": "Make room or grant the right to write there; R tries again.",
     }[part]

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 import dgconsole
 from dgconsole import __version__
+from dgconsole.fleet.deploy.versions import least_python, own_versions, pins
 from dgconsole.support.errors import HostError
 
 NAME = "dgconsole"
@@ -24,13 +25,26 @@ KEPT_HEADERS = ("Metadata-Version", "Name", "Summary", "License-Expression", "Re
 BEGINNING_OF_TIME = (1980, 1, 1, 0, 0, 0)
 
 
+CONSTRAINTS = "constraints.txt"
+"""The file beside the wheel that holds its pins, for whoever fills a wheel house."""
+
+
 class Wheel(Struct, frozen=True):
-    """A wheel file: where it is, its SHA-256 (hex), the version in it, the least (major, minor) Python it runs on."""
+    """A wheel file: where it is, its SHA-256 (hex), the version in it, the least (major, minor) Python it runs on.
+
+    ``pins`` are the lines of a constraints file: what is installed with it comes in the console's own versions.
+    """
 
     path: Path
     sha256: str
     version: str
     least_python: tuple[int, int]
+    pins: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """A name for what comes of it: another wheel or other pins have another."""
+        return hashlib.sha256("\n".join((self.sha256, *self.pins)).encode()).hexdigest()[:16]
 
 
 def own_wheel(folder: Path) -> Wheel:
@@ -56,9 +70,9 @@ def own_wheel(folder: Path) -> Wheel:
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as file:
         file.write(data)
     Path(file.name).replace(path)
-    requires = re.search(r">=\s*(\d+)\.(\d+)", dict(headers).get("Requires-Python", ""))
-    least = (int(requires[1]), int(requires[2])) if requires else (3, 0)
-    return Wheel(path, hashlib.sha256(data).hexdigest(), __version__, least)
+    pinned = pins(own_versions())
+    (folder / CONSTRAINTS).write_text("".join(f"{line}\n" for line in pinned))
+    return Wheel(path, hashlib.sha256(data).hexdigest(), __version__, least_python(), pinned)
 
 
 def pack(files: Mapping[str, bytes], info: str) -> bytes:
