@@ -229,7 +229,8 @@ class Agent:
     # ---- talking
 
     def say(self, what: dict[str, Any]) -> None:
-        self.outbox.append(json.dumps(what).encode("ascii") + b"\n")
+        text = json.dumps(what, ensure_ascii=False)
+        self.outbox.append(text.encode("utf-8", "replace") + b"\n")
 
     def hello(self, nonce: str) -> None:
         disk = os.statvfs(os.getcwd())
@@ -303,7 +304,7 @@ class Agent:
                 return
 
     def log_frame(self, name: str, piece: bytes, dropped: int) -> None:
-        text = piece.decode("utf-8", "surrogateescape")
+        text = piece.decode("latin-1")  # a character for each byte, as frames may begin and end anywhere
         self.say({"is": "log", "name": name, "data": text, "dropped": dropped})
 
     # ---- listening

@@ -18,11 +18,11 @@ class LineJoiner:
         self._rest = b""
 
     def feed(self, data: str, dropped: int) -> Iterator[tuple[str, str]]:
-        """(level, text) of each line that is complete now; ``data`` as the agent sends it (surrogateescape)."""
+        """(level, text) of each line that is complete now; ``data`` has a character for each byte (latin-1)."""
         if dropped:
             yield from self.flush()
             yield "WARNING", f"... {dropped / 1e6:,.1f} MB left out here, whole in {self._whole}"
-        *lines, self._rest = (self._rest + data.encode("utf-8", "surrogateescape")).split(b"\n")
+        *lines, self._rest = (self._rest + data.encode("latin-1")).split(b"\n")
         for line in lines:
             yield _levelled(line)
         if len(self._rest) > MAX_LINE:

@@ -113,6 +113,18 @@ async def test_a_flood_of_output_neither_blocks_the_client_nor_floods_the_consol
     assert kept == 200_000 or (left_out and "client.log" in left_out[0])
 
 
+async def test_any_bytes_may_be_printed_and_are_cut_anywhere(run_fleet, client_python):
+    """Bytes that are no text, control signs, characters of several bytes over the edges of frames."""
+    prints = "os.write(1, bytes(set(range(256)) - {10, 13}) + b'\\n' + ('\u00e9\u20ac' * 5_000).encode() + b'\\n')\n"
+    watched = run_fleet(HostConfig(name="here", python=client_python(f"import os, sys\n{prints}sys.stdin.read()\n")))
+    await watched.until(lambda: len(watched.said("here-1")) == 2)
+    first, second = watched.said("here-1")
+    assert first.startswith("\0\1\2")
+    assert first.endswith("\\xfe\\xff")
+    assert second == "\u00e9\u20ac" * 5_000
+    assert {host for host, state, _ in watched.changes if state is HostState.BACKING_OFF} == set()
+
+
 async def test_setup_lines_run_once_in_one_shell_before_the_clients(run_fleet, client_python, tmp_path):
     setup = ("X=1", f"echo once >> {tmp_path}/setups", "export COLOUR=blue$X")
     watched = run_fleet(HostConfig(name="here", clients=2, python=client_python(TALKS), setup=setup))
