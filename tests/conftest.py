@@ -359,11 +359,11 @@ class MariaDb:
     def start(self, *more: str) -> None:
         """Start the server, and return when it answers; ``more`` options win over the usual ones."""
         folder = self.folder
+        places = [f"--datadir={folder}/data", f"--socket={self.socket}", f"--pid-file={folder}/db.pid"]
+        places += [f"--log-error={folder}/db.err", f"--tmpdir={folder}", f"--init-file={folder}/init.sql"]
+        network = [f"--bind-address={self.host}", f"--port={self.port}"]
         self._server = subprocess.Popen(
-            [_mariadbd(), "--no-defaults", *self._user, f"--datadir={folder}/data", f"--socket={self.socket}"]
-            + [f"--pid-file={folder}/db.pid", f"--log-error={folder}/db.err", f"--tmpdir={folder}"]
-            + [f"--bind-address={self.host}", f"--port={self.port}", f"--init-file={folder}/init.sql"]
-            + [*self._options, *more],
+            [_mariadbd(), "--no-defaults", *self._user, *places, *network, *self._options, *more],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
@@ -394,7 +394,7 @@ class MariaDb:
 
     def connect(self, database: str | None = None, **more: Any) -> "pymysql.Connection[Any]":
         """A connection as root; the caller closes it."""
-        given = {"unix_socket": str(self.socket), "user": "root", "autocommit": True} | more
+        given: dict[str, Any] = {"unix_socket": str(self.socket), "user": "root", "autocommit": True} | more
         return pymysql.connect(database=database, **given)
 
     def query(self, sql: str, *arguments: object, database: str | None = None) -> list[tuple[Any, ...]]:

@@ -38,9 +38,10 @@ class Filled:
         return self.mariadb.query(sql, database=self.database)
 
     def chunks(self, table: str) -> list[int]:
-        """The chunks that a kind of table has tables of."""
-        names = [name for name in self.mariadb.tables(self.database) if name.startswith(f"{table.lower()}_")]
-        return sorted(int(name.rpartition("_")[2]) for name in names)
+        """The chunks that a kind of table has final tables of."""
+        prefix = f"{table.lower()}_"
+        names = [name.removeprefix(prefix) for name in self.mariadb.tables(self.database) if name.startswith(prefix)]
+        return sorted(int(chunk) for chunk in names if chunk.isdigit())
 
     def assert_whole(self, chunks: list[int]) -> None:
         """All of ``chunks`` are completed, have their tables, and nothing else is there."""
