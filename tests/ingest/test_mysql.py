@@ -344,6 +344,24 @@ def test_two_runs_do_not_fill_one_database_at_once(base: Base, monkeypatch: pyte
     base.destination().check()
 
 
+@pytest.mark.slow
+def test_a_server_as_it_comes_keeps_upper_case_and_is_strict(new_mariadb: Any, tmp_path: Path) -> None:
+    with ExitStack() as ending:
+        base = Base(new_mariadb("--skip-name-resolve"), tmp_path, ending)
+        destination, delivery = base.filling(), base.delivery()
+        for attempt in (1, 2):
+            assert destination.accept([base.deliver(delivery, ROWS, 2, attempt=attempt)]) == {}
+        with pytest.raises(ChunkError, match="Out of range value"):
+            base.deliver(delivery, "1\t1e39\ta\t7\n", 1, chunk=8)
+        destination.finish(complete=True, partial_sky=True)
+        destination.close()
+        assert base.tables() == ["Object", "Object_7"]
+        base.parts |= {"digest": "c" * 64}
+        base.target = replace(base.target, replace=True)
+        base.filling()
+        assert base.tables() == []
+
+
 # ---- crashes between the steps
 
 
