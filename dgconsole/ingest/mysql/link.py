@@ -94,8 +94,8 @@ class Link:
     def steadily(self, work: Callable[[], T]) -> T:
         """Do ``work``, from its beginning again where the connection is lost in the middle; it must bear that."""
         for left in reversed(range(TRIES)):
+            self._ensure()
             try:
-                self._ensure()
                 return work()
             except LostError:
                 self.close()
