@@ -18,7 +18,7 @@ from dgconsole.views.clients import SORTS, ClientKey, HostKey, client_facts, cli
 from dgconsole.views.filters import quoted
 from dgconsole.views.grid import Cell
 from dgconsole.views.logs import LogStore
-from dgconsole.views.needs import CALM, Need, need_rows, needs
+from dgconsole.views.needs import CALM, Need, need_rows, needs, unsteered
 from dgconsole.views.numbers import about, chunk_rate, short, size
 from dgconsole.views.text import plural
 
@@ -91,7 +91,7 @@ class Overview(Pane):
     async def refresh_from(self, feed: "Feed") -> None:
         self._feed = feed
         snapshot = feed.snapshot
-        self._needs = needs(snapshot)
+        self._needs = needs(snapshot) if self.console.role.steers else unsteered(needs(snapshot))
         self._need_table.show(need_rows(self._needs, self.signs))
         self._need_table.set_class(self._needs[0] != CALM, "-keeps-cursor")
         self._show_clients(snapshot)

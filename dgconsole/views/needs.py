@@ -65,6 +65,14 @@ def needs(snapshot: Snapshot) -> tuple[Need, ...]:
     return tuple(found)
 
 
+def unsteered(found: tuple[Need, ...]) -> tuple[Need, ...]:
+    """The same for a face that asks nothing of the run: only keys that show something are left."""
+    return tuple(need if need.key in _SHOWS else need._replace(key="", mend="") for need in found)
+
+
+_SHOWS = frozenset({"", "enter", "l", "q"})
+
+
 def _bad_clients(snapshot: Snapshot) -> list[Need]:
     groups: dict[tuple[ClientState, str], list[str]] = defaultdict(list)
     for client in snapshot.clients:

@@ -63,6 +63,15 @@ async def test_keys_that_command_do_nothing_read_only(scene, open_console, role)
         assert session.commands == []
 
 
+async def test_needs_name_no_key_that_does_not_act(scene, open_console):
+    async with open_console(scene("trouble"), role=Role.WATCHER) as face:
+        assert "304 chunks in limbo" in face.text()
+        assert "retry them" not in face.text()
+        assert "what to do" in face.text()
+    async with open_console(scene("trouble"), role=Role.ATTACHED) as face:
+        assert "retry them" in face.text()
+
+
 async def test_the_head_says_read_only_at_every_size(scene, open_console):
     for size in ((80, 24), (120, 40), (200, 60)):
         async with open_console(scene("running"), size, role=Role.WATCHER) as face:
