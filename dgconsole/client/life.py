@@ -55,6 +55,7 @@ class Life:
                 leave = await self._connect()
         status = GAVE_UP if self._terminated.is_set() and leave.again else leave.status
         self._log("INFO" if status == 0 else "ERROR", last_line(self._why or leave.text))
+        self._listen_no_more()
         return status
 
     async def _connect(self) -> Leave:
@@ -96,6 +97,12 @@ class Life:
         else:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             end.tell(partial(_soon, loop, partial(self._terminate, "its host agent is gone")))
+
+    @staticmethod
+    def _listen_no_more() -> None:
+        """A signal ends the process now: a loop that closes has given up its descriptors before its handlers."""
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
 
     def _terminate(self, why: str) -> None:
         self._why = why
