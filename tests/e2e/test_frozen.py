@@ -1,8 +1,10 @@
-"""Consoles that are stopped for longer than the lease, as by Ctrl-Z or a sleeping machine, and wake."""
+"""Consoles that are stopped for longer than the lease, as by Ctrl-Z or a sleeping machine, and wake; or die."""
 
 import getpass
+import re
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +47,17 @@ def freeze(console: Any, others: Any, gates: Any) -> None:
         console.signal(signal.SIGCONT)
 
 
+def far_hosts(project: Any, ssh_hosts: Any) -> None:
+    """Two hosts over SSH with two clients each."""
+    lines = ""
+    for number in (2, 3):
+        home = ssh_hosts.folder / f"h{number}" / "home"
+        host = ssh_hosts.start(f"SetEnv DGCONSOLE_TEST={project.mark} HOME={home}")
+        lines += f"  {host.name}: {{address: {host.address}, port: {host.port}}}\n"
+    login = f"user: {getpass.getuser()}, python: {sys.executable}"
+    project.write("hosts.yml", f"defaults: {{launcher: ssh, deploy: none, clients: 2, {login}}}\nhosts:\n{lines}")
+
+
 def test_local_clients_come_back_when_a_frozen_console_wakes(project: Any, gates: Any, ends: Any) -> None:
     quicken(project)
     project.clients(2)
@@ -69,13 +82,7 @@ def test_hosts_over_ssh_come_back_when_a_frozen_console_wakes(
     quicken(project)
     project.clients(2)
     assert project.run(TEXT, "--run-dir", "other").status == 0
-    lines = ""
-    for number in (2, 3):
-        home = ssh_hosts.folder / f"h{number}" / "home"
-        host = ssh_hosts.start(f"SetEnv DGCONSOLE_TEST={project.mark} HOME={home}")
-        lines += f"  {host.name}: {{address: {host.address}, port: {host.port}}}\n"
-    login = f"user: {getpass.getuser()}, python: {sys.executable}"
-    project.write("hosts.yml", f"defaults: {{launcher: ssh, deploy: none, clients: 2, {login}}}\nhosts:\n{lines}")
+    far_hosts(project, ssh_hosts)
     gates.shut(GATED)
     console = project.begin(TEXT)
     gates.reached(GATED)
@@ -108,3 +115,22 @@ def test_clients_that_lost_a_frozen_console_start_again_under_the_same_agent(
     )
     assert "backing off" not in project.console_log()
     assert agent not in project.processes()
+
+
+def test_a_killed_console_leaves_no_socket_on_its_hosts(
+    project: Any, ssh_hosts: Any, gates: Any, ends: Any, wait_until: Any
+) -> None:
+    far_hosts(project, ssh_hosts)
+    gates.shut(GATED)
+    console = project.begin(TEXT)
+    gates.reached(GATED)
+    wait_until(lambda: len(project.pids("dgconsole.client")) == 4, "all clients run")
+    lines = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in project.pids("dgconsole.client")]
+    sockets = {Path(found) for line in lines for found in re.findall(r"unix:(/tmp/dgconsole-\w+\.sock)", line)}
+    assert len(sockets) == 2
+    assert all(socket.exists() for socket in sockets)
+    left = ends(project.processes())
+    console.signal(signal.SIGKILL)
+    console.end()
+    left.wait(10.0)
+    assert not any(socket.exists() for socket in sockets)
