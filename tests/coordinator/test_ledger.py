@@ -16,6 +16,7 @@ from dgconsole.coordinator import events as e
 from dgconsole.coordinator import ledger as ledgers
 from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.ledger import Ledger, Reader
+from dgconsole.ingest.destination import TransactionEnd
 from dgconsole.support.errors import BugError, InputError
 from dgconsole.wire import messages as m
 
@@ -273,3 +274,114 @@ def test_a_full_disk_fails_the_commit_and_space_mends_it(small_disk: Path) -> No
     assert ledger.commit([big]) == ""
     assert states(path) == {10: State.LIMBO}
     ledger.close()
+
+
+# ---- what waits for the commit of a transaction
+
+
+def delivered(chunk: int) -> e.Delivered:
+    return e.Delivered(chunk, 1, 0, 2.0, 5.0, FIGURES)
+
+
+def released(chunk: int, state: State = State.COMPLETED, used: int = 1) -> e.Released:
+    done = state is State.COMPLETED
+    told = ("completed", "", "", "") if done else ("returned", "stopped", "deliver", "its transaction was undone")
+    return e.Released(chunk, 1, 0, int(state), used, None, 2.0, 5.0, *told, FIGURES if done else None)
+
+
+def loaded(ledger: Ledger, *chunks: int) -> None:
+    """A transaction that is open at the destination, with these chunks delivered in it."""
+    steps = [CLIENT, OPEN, e.TransactionNumbered(1, 4711), *map(assigned, chunks), *map(delivered, chunks)]
+    assert ledger.commit(steps) == ""
+
+
+def test_a_delivered_chunk_has_its_figures_and_is_not_counted(ledger: Ledger, path: Path) -> None:
+    loaded(ledger, 10)
+    assert states(path) == {10: State.DELIVERED}
+    assert list(ledger.ended()) == []
+    with pytest.raises(BugError):
+        ledger.commit([assigned(10, 2, 2)])
+
+
+def test_the_end_of_a_transaction_releases_its_chunks(ledger: Ledger, path: Path) -> None:
+    loaded(ledger, 10, 11)
+    committed = e.TransactionClosed(1, 9.0, "committed")
+    assert ledger.commit([released(10), released(11, State.PENDING, 0), committed]) == ""
+    assert states(path) == {10: State.COMPLETED}
+    assert [step.figures for step in ledger.ended() if step.outcome == "completed"] == [FIGURES]
+    reader = Reader(path)
+    assert list(reader.rows("SELECT destination, outcome, ended FROM transactions")) == [(4711, "committed", 9.0)]
+    assert list(reader.rows("SELECT rows, outcome FROM attempts WHERE chunk = 11")) == [(0, "returned")]
+    reader.close()
+
+
+def test_what_is_not_delivered_cannot_be_released(ledger: Ledger) -> None:
+    assert ledger.commit([CLIENT, OPEN, assigned(10)]) == ""
+    with pytest.raises(BugError):
+        ledger.commit([released(10)])
+    with pytest.raises(BugError):
+        ledger.commit([delivered(11)])
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "used", "outcome"),
+    [
+        ({1: TransactionEnd.COMMITTED}, State.COMPLETED, 1, "committed"),
+        ({1: TransactionEnd.ABORTED}, State.PENDING, 0, "aborted"),
+        ({}, State.PENDING, 0, "aborted"),
+        ({7: TransactionEnd.COMMITTED}, State.PENDING, 0, "aborted"),
+    ],
+)
+def test_after_a_crash_the_destination_knows_what_became_of_it(
+    path: Path, ends: dict[int, TransactionEnd], state: State, used: int, outcome: str
+) -> None:
+    ledger = Ledger(path)
+    ledger.start(IDS, 0.0)
+    loaded(ledger, 10)
+    ledger.close()
+    again = Ledger(path)
+    kept = again.start(IDS, 20.0, ends)
+    assert (kept.chunks.state[0], kept.chunks.used[0], kept.failures) == (state, used, {})
+    assert [step.chunk for step in again.ended() if step.outcome == "completed"] == [10] * (state is State.COMPLETED)
+    assert again.note("finished") is None
+    again.close()
+    reader = Reader(path)
+    assert list(reader.rows("SELECT outcome FROM transactions")) == [(outcome,)]
+    reader.close()
+
+
+def test_a_transaction_that_the_ledger_knows_to_be_over_stays_as_it_is(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.start(IDS, 0.0)
+    loaded(ledger, 10)
+    assert ledger.commit([released(10), e.TransactionClosed(1, 9.0, "committed")]) == ""
+    kept = ledger.start(IDS, 20.0, {1: TransactionEnd.COMMITTED})
+    assert kept.chunks.state[0] == State.COMPLETED
+    ledger.close()
+
+
+def test_a_transaction_that_was_committed_half_full_is_refused(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.start(IDS, 0.0)
+    loaded(ledger, 10)
+    assert ledger.commit([assigned(11)]) == ""
+    with pytest.raises(InputError, match="chunk 11 of it was not whole"):
+        ledger.start(IDS, 20.0, {1: TransactionEnd.COMMITTED})
+    assert states(path) == {10: State.DELIVERED, 11: State.ASSIGNED}
+    ledger.close()
+
+
+def test_whether_all_is_there_and_what_was_noted(path: Path) -> None:
+    ledger = Ledger(path)
+    ledger.start(IDS, 0.0)
+    assert not ledger.whole(IDS)
+    assert ledger.commit([CLIENT, OPEN, *map(assigned, range(10, 20)), *map(ended, range(10, 20))]) == ""
+    assert ledger.whole(IDS)
+    assert not ledger.whole(np.append(IDS, np.int32(500)))
+    assert ledger.note("finished") is None
+    assert ledger.write_note("finished", "yes") == ""
+    assert ledger.write_note("finished", "again") == ""
+    ledger.close()
+    again = Ledger(path)
+    assert again.note("finished") == "again"
+    again.close()
