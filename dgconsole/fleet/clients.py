@@ -47,7 +47,7 @@ def end_of(status: int, words: str = "", *, with_agent: bool = False) -> ClientE
     if status == 1:
         return ClientEnd(EndKind.GAVE_UP, f"{words or 'gave up; its log says why'} (exit status 1)")
     if status == 2:
-        return ClientEnd(EndKind.REFUSED, "could not start (exit status 2); its log says why")
+        return ClientEnd(EndKind.REFUSED, f"{words or 'could not start; its log says why'} (exit status 2)")
     if status < 0:
         return ClientEnd(EndKind.VANISHED, f"ended by {signal.Signals(-status).name}")
     return ClientEnd(EndKind.VANISHED, f"crashed (exit status {status})")
