@@ -62,6 +62,8 @@ def set_up(
     )
     if header.ingest_kind == "mysql":
         delivery = _mysql(settings, plan, workdir, meter, secrets)
+    elif header.ingest_kind == "qserv":
+        delivery = _qserv(settings, plan, workdir, meter, secrets, warn)
     else:
         delivery = _delivery(header, plan, workdir, stream, keep)
     delivery.prepare()
@@ -89,6 +91,21 @@ def _mysql(settings: RunSettings, plan: Plan, workdir: Workdir, meter: Meter, se
 
     schema = database_schema(settings, plan)
     return MySqlDelivery(workdir.out, settings.target, schema, secrets.get(PASSWORD, ""), beat=meter.beat)
+
+
+def _qserv(
+    settings: RunSettings,
+    plan: Plan,
+    workdir: Workdir,
+    meter: Meter,
+    secrets: Mapping[str, str],
+    say: Callable[[str], None],
+) -> Delivery:
+    from dgconsole.ingest.qserv.delivery import QservDelivery
+
+    schema = database_schema(settings, plan)
+    beat = meter.beat
+    return QservDelivery(workdir.out, schema, settings.target, secrets, progress=lambda _: beat(), say=say)
 
 
 def _jobs(settings: RunSettings, plan: Plan) -> list[TableJob]:

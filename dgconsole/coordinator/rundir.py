@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +23,16 @@ _OURS = frozenset({"lock", "plan", "logs", "chunks", "ledger.sqlite.new"})
 
 @dataclass(frozen=True, slots=True)
 class RunDir:
-    """An open, locked run directory. ``fresh``: it has been made just now. ``sockets`` is where sockets go."""
+    """An open, locked run directory. ``fresh``: it has been made just now. ``sockets`` is where sockets go.
+
+    ``run_id`` tells this run from all others, for ever.
+    """
 
     path: Path
     fresh: bool
     sockets: Path
     lock: int
+    run_id: str
 
     @property
     def ledger(self) -> Path:
@@ -132,7 +137,7 @@ def open_or_create(path: Path, plan: Plan, files: Mapping[str, bytes], *, mounts
             else:
                 _compare(marker, plan)
             (path / "logs").mkdir(exist_ok=True)
-            return RunDir(path, fresh, _socket_folder(path), lock)
+            return RunDir(path, fresh, _socket_folder(path), lock, _run_id(marker))
         except BaseException:
             os.close(lock)
             if created:
@@ -153,6 +158,12 @@ def _remove_unmade(path: Path) -> None:
     for entry in sorted(path.rglob("*"), reverse=True):
         entry.rmdir() if entry.is_dir() else entry.unlink()
     path.rmdir()
+
+
+def refuse_used(path: Path) -> None:
+    """InputError where another console works in the run directory ``path``, if it is one at all."""
+    if (path / "lock").is_file():
+        os.close(_lock(path.absolute()))
 
 
 def _lock(path: Path) -> int:
@@ -186,8 +197,15 @@ def _fill(path: Path, plan: Plan, files: Mapping[str, bytes]) -> None:
         "parts": plan.parts,
         "tiling": [plan.num_stripes, plan.num_sub_stripes],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run": secrets.token_hex(8),
     }
     write_whole(path / "plan" / "plan.json", json.dumps(made, indent=2).encode() + b"\n")
+
+
+def _run_id(marker: Path) -> str:
+    """As it was made up when the run directory was; of older ones, what they have of their own."""
+    made = json.loads(marker.read_bytes())
+    return str(made.get("run") or f"{made['digest'][:16]} {made['created']}")
 
 
 def _compare(marker: Path, plan: Plan) -> None:

@@ -1,11 +1,14 @@
 """Which destination a run's settings mean, made ready to be given to the coordinator."""
 
-from pathlib import Path
+import asyncio
+import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dgconsole.ingest.destination import Destination
+from dgconsole.coordinator.rundir import RunDir
+from dgconsole.ingest.destination import Destination, TransactionalDestination
 from dgconsole.ingest.files import FilesDestination
 from dgconsole.plan import Plan
 from dgconsole.plan.schema import database_schema
@@ -15,15 +18,24 @@ from dgconsole.support.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from dgconsole.ingest.mysql.destination import MySqlDestination
+    from dgconsole.ingest.qserv.destination import QservDestination
+
+Say = Callable[[str], None]
 
 
-def destination_of(settings: RunSettings, plan: Plan, chunks: Path) -> Destination:
-    """The coordinator's side of what ``ingest.kind`` says; ``chunks`` is where files go."""
-    return _mysql(settings, plan) if settings.ingest_kind == "mysql" else FilesDestination(chunks)
+def destination_of(
+    settings: RunSettings, plan: Plan, run_dir: RunDir, say: Say
+) -> Destination | TransactionalDestination:
+    """The coordinator's side of what ``ingest.kind`` says; ``say`` takes lines for the log."""
+    if settings.ingest_kind == "qserv":
+        return _qserv(settings, plan, run_dir.run_id, say)
+    return _mysql(settings, plan) if settings.ingest_kind == "mysql" else FilesDestination(run_dir.chunks)
 
 
 def check_destination(settings: RunSettings, plan: Plan) -> None:
-    """Before anything is made: a database can be reached, and is not another plan's. Blocks.
+    """Before a run directory is made: a database can be reached, and is not another plan's (run's). Blocks.
+
+    At Qserv, database and tables are registered by it.
 
     Raises
     ------
@@ -32,6 +44,22 @@ def check_destination(settings: RunSettings, plan: Plan) -> None:
     """
     if settings.ingest_kind == "mysql":
         _mysql(settings, plan).check()
+    elif settings.ingest_kind == "qserv":
+        asyncio.run(_try(_qserv(settings, plan, secrets.token_hex(8), lambda _: None), plan))
+
+
+async def _try(destination: "QservDestination", plan: Plan) -> None:
+    try:
+        await destination.prepare([table.name for table in plan.tables if table.delivered])
+    finally:
+        await destination.close()
+
+
+def _qserv(settings: RunSettings, plan: Plan, run_id: str, say: Say) -> "QservDestination":
+    from dgconsole.ingest.qserv.destination import QservDestination
+
+    schema = database_schema(settings, plan)
+    return QservDestination(schema, settings.target, settings.secrets, run_id=run_id, say=say)
 
 
 def _mysql(settings: RunSettings, plan: Plan) -> "MySqlDestination":
@@ -44,7 +72,7 @@ def _mysql(settings: RunSettings, plan: Plan) -> "MySqlDestination":
 
 def replacing(settings: RunSettings) -> RunSettings:
     """The settings with ``--replace``. InputError where there is nothing to replace."""
-    if settings.ingest_kind != "mysql":
+    if settings.ingest_kind == "files":
         what = f"is for a database; chunks of 'kind: {settings.ingest_kind}' go into a run directory of their own"
         raise InputError(Problem(what, key="--replace"))
     return replace(settings, target=replace(settings.target, replace=True))

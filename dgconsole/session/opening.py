@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dgconsole.coordinator.rundir import RunDir, open_or_create
 from dgconsole.fleet.wiring import Timing
@@ -35,6 +36,13 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     retry_wait: float = 1.0
     replace: bool = False
     """Fill a database that another plan has filled before, once what is there is dropped."""
+    skip_ingest: bool = False
+    """Chunks become files, whatever serverCfg.yml says."""
+    skip_schema: bool = False
+    """Make no database and no table: they must be there."""
+    ingest_host: str | None = None
+    auth_key_file: Path | None = None
+    """Both stand in for the keys of serverCfg.yml."""
 
 
 class Prepared(Struct, frozen=True):
@@ -59,8 +67,11 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
         what = f"{str(options.report)!r}: there is no such folder to write it in"
         problems.append(Problem(what, key="--report"))
     try:
-        settings, plan = load_plan(config)
+        settings, plan = load_plan(config, overrides=_overrides(options), skip_ingest=options.skip_ingest)
+        problems += _unheard(options, settings)
         settings = replacing(settings) if options.replace else settings
+        if options.skip_schema:
+            settings = replace(settings, target=replace(settings.target, schema=False))
         problems += misfits(hosts, settings)
         targets = _targets(settings, plan, options.chunks)
     except InputError as error:
@@ -70,6 +81,22 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
     if not path.exists():
         check_destination(settings, plan)
     return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
+
+
+def _overrides(options: SessionOptions) -> dict[str, str]:
+    """Keys of serverCfg.yml that the command line says instead."""
+    given = {"ingest.host": options.ingest_host}
+    if options.auth_key_file is not None:
+        given["ingest.authKeyFile"] = str(options.auth_key_file.absolute())
+    return {key: text for key, text in given.items() if text is not None}
+
+
+def _unheard(options: SessionOptions, settings: RunSettings) -> list[Problem]:
+    """A host that was named and is not gone to."""
+    if options.ingest_host is None or options.skip_ingest or settings.target.host == options.ingest_host:
+        return []
+    what = f"serverCfg.yml has 'ingest.kind: {settings.ingest_kind}': set it to qserv, or take it out"
+    return [Problem(what, settings.path, key="--ingest-host")]
 
 
 def misfits(hosts: Sequence[HostConfig], settings: RunSettings) -> list[Problem]:

@@ -54,9 +54,12 @@ class Versioned:
         """The address for people."""
         return f"{self._base.host}:{self._base.port}"
 
-    async def meet(self) -> Service:
-        """Ask who is there; from then on the number sent is the service's, or ours where that is smaller."""
-        service = read(await self._http.get(self._base / "meta/version"), Service)
+    async def meet(self, *, tries: int | None = None) -> Service:
+        """Ask who is there; from then on the number sent is the service's, or ours where that is smaller.
+
+        ``tries``: how often it is asked again where it does not answer; None: as often as others.
+        """
+        service = read(await self._http.get(self._base / "meta/version", tries=tries), Service)
         self.version = min(KNOWN, service.version)
         return service
 

@@ -18,6 +18,9 @@ from dgconsole.settings.structs import IngestTarget
 from dgconsole.settings.target import AUTH_KEY
 from dgconsole.support.errors import BugError, InputError, Problem
 
+START_TRIES = 3
+"""How often a controller that does not answer is asked again while a person waits for the start."""
+
 
 class QservDestination:
     """Calls of one event loop, many at a time; ``close`` ends its connections.
@@ -61,7 +64,7 @@ class QservDestination:
         controller = self._controller = Controller(self._http, url, self._say)
         self._transactions = Transactions(controller, self._schema.database, self._run, self._say)
         try:
-            self._check_service(await controller.meet())
+            self._check_service(await controller.meet(tries=START_TRIES))
             await self._make_room()
             await register(
                 controller,

@@ -89,9 +89,9 @@ class Http:
         await self._pooled.close()
         await self._fresh.close()
 
-    async def get(self, url: URL, body: Mapping[str, object] | None = None) -> Answer:
-        """Look something up; repeated where it fails."""
-        return await self._repeated("GET", url, body, lost_too=True)
+    async def get(self, url: URL, body: Mapping[str, object] | None = None, *, tries: int | None = None) -> Answer:
+        """Look something up; repeated where it fails, at most ``tries`` times."""
+        return await self._repeated("GET", url, body, self.limits.waits[:tries], lost_too=True)
 
     async def call(
         self, method: str, url: URL, body: Mapping[str, object], *, repeat: bool = False, patient: bool = False
@@ -105,7 +105,8 @@ class Http:
         patient
             It may take hours: no limit for the answer.
         """
-        return await self._repeated(method, url, {**body, "auth_key": self._key}, lost_too=repeat, patient=patient)
+        keyed, waits = {**body, "auth_key": self._key}, self.limits.waits
+        return await self._repeated(method, url, keyed, waits, lost_too=repeat, patient=patient)
 
     async def upload(self, url: URL, kind: str, size: int, body: AsyncIterator[bytes]) -> Answer:
         """POST ``size`` bytes of content type ``kind``, once; limits are the caller's."""
@@ -123,13 +124,20 @@ class Http:
         return (line.replace(self._key, "***") if self._key else line)[:LONGEST_TEXT]
 
     async def _repeated(
-        self, method: str, url: URL, body: Mapping[str, object] | None, *, lost_too: bool, patient: bool = False
+        self,
+        method: str,
+        url: URL,
+        body: Mapping[str, object] | None,
+        waits: Sequence[float],
+        *,
+        lost_too: bool,
+        patient: bool = False,
     ) -> Answer:
         session = self._pooled if lost_too else self._fresh
         data = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
         read = None if patient else self.limits.answer
-        for wait in self.limits.waits:
+        for wait in waits:
             try:
                 return await self._send(session, method, url, data, headers, read)
             except UnreachableError:

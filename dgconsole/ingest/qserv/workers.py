@@ -38,7 +38,7 @@ class Workers:
         for host in dict.fromkeys(hosts):
             worker = Versioned(self._http, controller_url(host, location.http_port), self._say)
             try:
-                service = await worker.meet()
+                service = await worker.meet(tries=0)
             except QservError as error:
                 failures.append(error.text)
                 continue

@@ -306,7 +306,7 @@ class Controller(Service):
     def _build(self, database: Database, transaction: int) -> None:
         for table in database.directors():
             key = database.tables[table]["director_key"]
-            for chunk, worker in database.chunks.items():
+            for chunk, worker in list(database.chunks.items()):
                 schema = self.store.schema(worker, database.name)
                 if f"{table}_{chunk}".lower() in self.store.tables(schema):
                     self.store.run(
@@ -389,7 +389,7 @@ class Controller(Service):
         for worker in self.workers:
             schema = self.store.schema(worker, database.name)
             for table in database.partitioned():
-                for chunk, place in database.chunks.items():
+                for chunk, place in list(database.chunks.items()):
                     if place == worker:
                         self.store.chunk_tables(schema, table, chunk)
             self.store.remove_partitioning(schema)
