@@ -277,11 +277,13 @@ class ConsoleApp(Steering):
     # ---- what acts when
 
     def check_action(self, action: str, _: tuple[object, ...]) -> bool | None:
-        """Keys that cannot act now are greyed, not hidden."""
+        """Keys that cannot act now are greyed; hidden are only those that never act in this console."""
         feed = self.feed
         if action not in _NEEDS_A_SESSION:
             return True
-        if feed is None or not self.may(action):
+        if not self.may(action):
+            return False
+        if feed is None:
             return None
         if action == "retry":
             return True if feed.snapshot.counts.limbo else None

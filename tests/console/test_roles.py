@@ -58,6 +58,8 @@ async def test_keys_that_command_do_nothing_read_only(scene, open_console, role)
             for key in ("r", "R", "p", "plus", "minus", "d", "c"):
                 await face.press(key)
                 assert len(face.app.screen_stack) == 1, f"{key} asks something on screen {screen}"
+        for word in ("Pause", "Retry", "Drain"):
+            assert word not in face.lines()[-1]
         face.app.send(Pause())
         await face.look()
         assert session.commands == []
