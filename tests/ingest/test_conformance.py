@@ -1,6 +1,8 @@
 """What every kind of destination must do; a new kind joins by one more maker."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,15 @@ import pytest
 
 from dgconsole.coordinator.incoming import Incoming
 from dgconsole.ingest.collect import CollectDelivery
-from dgconsole.ingest.destination import Attempt, Delivery, Destination
+from dgconsole.ingest.destination import Attempt, Delivery, Destination, Refusals, TransactionEnd, WrittenTable
 from dgconsole.ingest.files import FilesDelivery, FilesDestination
 from dgconsole.ingest.mysql.delivery import MySqlDelivery
 from dgconsole.ingest.mysql.destination import MySqlDestination
+from dgconsole.ingest.qserv.delivery import QservDelivery
+from dgconsole.ingest.qserv.destination import QservDestination
 from dgconsole.ingest.schema import DatabaseSchema, TableSchema
 from dgconsole.settings.structs import Dialect, IngestTarget
-from dgconsole.support.errors import ChunkError, Fault
+from dgconsole.support.errors import BugError, ChunkError, Fault
 from dgconsole.support.filenames import attempt_name, home_name, overlap_name
 from dgconsole.wire.messages import FileBegin, FileMessage
 
@@ -126,19 +130,131 @@ def mysql_pair(folder: Path, mariadb: Any) -> Pair:
 OVERLAPS = {"": "", "fulloverlap": "_overlap"}
 
 
-@pytest.fixture(params=["files", "collect", "mysql"])
-def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
-    made = {
-        "files": lambda: files_pair(tmp_path),
-        "collect": lambda: collect_pair(tmp_path),
-        "mysql": lambda: mysql_pair(tmp_path, request.getfixturevalue("mariadb")),
+class Grouped:
+    """A destination with transactions, used as the coordinator does: one for each attempt here.
+
+    To accept is to commit, to discard to undo; a sweep is what the next session begins with.
+    """
+
+    def __init__(self, destination: QservDestination, delivery: QservDelivery) -> None:
+        self._destination, self._delivery = destination, delivery
+        self._open: dict[tuple[int, int], int] = {}
+        self._ended: dict[tuple[int, int], TransactionEnd] = {}
+        self._number = 0
+        self._runner = asyncio.Runner()
+
+    def prepare(self, tables: Sequence[str] = TABLES) -> None:
+        if not self._number:
+            self._runner.run(self._destination.prepare(tables))
+        self._delivery.prepare()
+
+    def folder(self, table: str, chunk: int) -> Path:
+        return self._delivery.folder(table, chunk)
+
+    def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable], *, transaction: int = 0) -> None:
+        self._number += 1
+        transaction = self._runner.run(self._destination.begin(self._number, "here-1"))
+        self._open[chunk, attempt] = transaction
+        self._delivery.deliver(chunk, attempt, written, transaction=transaction)
+
+    def discard(self, chunk: int, attempt: int) -> None:
+        self._delivery.discard(chunk, attempt)
+        if (chunk, attempt) in self._open:
+            self._runner.run(self._destination.abort(self._open[chunk, attempt]))
+
+    def accept(self, items: Sequence[tuple[int, int, Mapping[str, Sequence[str]]]]) -> Refusals:
+        refused = {}
+        for chunk, attempt, _ in items:
+            try:
+                self._runner.run(self._destination.commit(self._open[chunk, attempt]))
+            except ChunkError as error:
+                refused[chunk, attempt] = ChunkError(error.fault, f"chunk_{chunk}: {error.text}")
+        return refused
+
+    def sweep(self) -> None:
+        self._runner.run(self._destination.recover())
+
+    def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:
+        return self._runner.run(self._destination.finish(complete=complete, partial_sky=partial_sky))
+
+    def close(self) -> None:
+        for transaction in self._open.values():
+            with suppress(BugError):  # closed before
+                self._runner.run(self._destination.abort(transaction))
+        self._runner.run(self._destination.close())
+
+    def end(self) -> None:
+        self._runner.close()
+
+
+LINE = "subChunkId"
+"""A director must have such a column; here it has no other."""
+
+
+def qserv_pair(folder: Path, qserv: Any) -> Pair:
+    out = folder / "out"
+    qserv.state.is_chunk = lambda *_: True
+    columns, dialect = ((LINE, "VARCHAR(200) NOT NULL"),), Dialect(quote=None, null="\\N")
+    director, child = (
+        TableSchema(table=table, columns=columns, dialect=dialect, key=LINE, position=position, director=of)
+        for table, position, of in (("Object", (LINE, LINE), ""), ("ForcedSource", None, "Object"))
+    )
+    schema = DatabaseSchema(
+        database="sky", num_stripes=18, num_sub_stripes=10, overlap=0.01, tables=(director, child)
+    )
+    target = IngestTarget(kind="qserv", host=qserv.host, port=qserv.port, index=True)
+    keys = {"ingest.authKey": qserv.key}
+    both_sides = Grouped(
+        QservDestination(schema, target, keys, run_id="a-run"), QservDelivery(out, schema, target, keys)
+    )
+    files = {table.lower() + ending: (table, end) for table in TABLES for ending, end in OVERLAPS.items()}
+
+    def rows(state: str) -> dict[str, str]:
+        found = {}
+        wanted = {each.id for each in qserv.transactions() if each.state == state}
+        for name in qserv.chunk_tables("sky"):
+            base, _, chunk = name.partition("_")
+            table, end = files[base]
+            lines = [line for transaction, line in qserv.rows("sky", name, whole=True) if transaction in wanted]
+            if lines:
+                found[f"{table}/chunk_{chunk}{end}.txt"] = "".join(f"{line}\n" for line in lines)
+        return found
+
+    def aside() -> list[str]:
+        return [str(path) for path in out.rglob("*") if path.is_file()] + list(rows("STARTED"))
+
+    return Pair(both_sides, both_sides, lambda: rows("FINISHED"), aside)
+
+
+REPLACING = ("files", "collect", "mysql")
+"""Where a chunk that was accepted may be made again; no coordinator does that once a commit made it complete."""
+
+
+def made(request: pytest.FixtureRequest, folder: Path) -> Iterator[Pair]:
+    pair = {
+        "files": lambda: files_pair(folder),
+        "collect": lambda: collect_pair(folder),
+        "mysql": lambda: mysql_pair(folder, request.getfixturevalue("mariadb")),
+        "qserv": lambda: qserv_pair(folder, request.getfixturevalue("qserv")),
     }[request.param]()
-    made.destination.prepare(TABLES)
-    made.delivery.prepare()
-    yield made
-    made.destination.close()
-    if isinstance(made.delivery, MySqlDelivery):
-        made.delivery.close()
+    pair.destination.prepare(TABLES)
+    pair.delivery.prepare()
+    yield pair
+    pair.destination.close()
+    if isinstance(pair.delivery, MySqlDelivery):
+        pair.delivery.close()
+    if isinstance(pair.delivery, Grouped):
+        pair.delivery.end()
+
+
+@pytest.fixture(params=[*REPLACING, "qserv"])
+def pair(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    yield from made(request, tmp_path)
+
+
+@pytest.fixture(params=REPLACING)
+def replacing(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pair]:
+    yield from made(request, tmp_path)
 
 
 def deliver(pair: Pair, chunk: int, attempt: int, texts: dict[str, dict[str, str]]) -> Attempt:
@@ -188,10 +304,10 @@ def test_to_accept_twice_is_no_error(pair: Pair) -> None:
     assert pair.final() == before
 
 
-def test_a_later_attempt_replaces_all_files_of_an_earlier_one(pair: Pair) -> None:
-    pair.destination.accept([deliver(pair, 7, 1, both(7, "a"))])
-    pair.destination.accept([deliver(pair, 7, 2, {"Object": {home_name(7): "b\n"}})])
-    assert pair.final() == {"Object/chunk_7.txt": "b\n"}
+def test_a_later_attempt_replaces_all_files_of_an_earlier_one(replacing: Pair) -> None:
+    replacing.destination.accept([deliver(replacing, 7, 1, both(7, "a"))])
+    replacing.destination.accept([deliver(replacing, 7, 2, {"Object": {home_name(7): "b\n"}})])
+    assert replacing.final() == {"Object/chunk_7.txt": "b\n"}
 
 
 def test_two_attempts_at_one_chunk_do_not_touch_each_other(pair: Pair) -> None:

@@ -207,7 +207,7 @@ async def test_a_file_that_has_changed_is_not_sent(sky: Any, transaction: int) -
     delivery = await sky.delivery()
     tables = sky.write(delivery, 324)
     tables[0].files[0].bytes += 10
-    with pytest.raises(ChunkError, match="has lost 10 of its"):
+    with pytest.raises(ChunkError, match=r"bytes, .* were written"):
         await asyncio.to_thread(delivery.deliver, 324, 1, tables, transaction=transaction)
 
 

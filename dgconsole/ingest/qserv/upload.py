@@ -66,6 +66,9 @@ async def upload(http: Http, worker: Versioned, transaction: int, piece: Piece, 
         **piece.form,
         "max_num_warnings": str(MOST_WARNINGS),
     }
+    size = piece.path.stat().st_size
+    if size != piece.bytes:
+        raise FileChangedError(_changed(piece, size))
     with piece.path.open("rb", buffering=0) as source:
         body = _Body(source, fields, piece, progress)
         return await _sent(http, worker, body, piece)
@@ -108,6 +111,10 @@ def _too_slow(worker: Versioned, body: "_Body") -> str:
     return f"{worker.place} takes no more bytes of a file ({body.sent:,} of {body.size:,} were taken)"
 
 
+def _changed(piece: Piece, size: int) -> str:
+    return f"{piece.path} has {size:,} bytes, {piece.bytes:,} were written"
+
+
 class _Body:
     """The parts in order, fields before the file; counts what was taken."""
 
@@ -140,12 +147,12 @@ class _Body:
             while left:
                 block = self._source.read(min(left, BLOCK))
                 if not block:
-                    raise FileChangedError(f"{self._piece.path} has lost {left:,} of its {self._piece.bytes:,} bytes")
+                    raise FileChangedError(_changed(self._piece, self._piece.bytes - left))
                 yield block
                 left -= len(block)
                 self._took(len(block), len(block))
             if self._source.read(1):
-                raise FileChangedError(f"{self._piece.path} has more than the {self._piece.bytes:,} bytes written")
+                raise FileChangedError(_changed(self._piece, self._piece.path.stat().st_size))
             yield self._tail
             self._took(len(self._tail), 0)
         except Exception as error:

@@ -132,11 +132,11 @@ class Qserv:
             )
         return found
 
-    def rows(self, database: str, name: str) -> list[tuple[Any, ...]]:
-        """A chunk table's rows without Qserv's own column, in order of the rest."""
+    def rows(self, database: str, name: str, *, whole: bool = False) -> list[tuple[Any, ...]]:
+        """A table's rows, in order; with Qserv's own column only if they are to be ``whole``."""
         schema = self._home(database, name)
         shown = self.store.query(f"SELECT * FROM `{schema}`.`{name}`")
-        return sorted(row[1:] for row in shown)
+        return sorted(row[0 if whole else 1 :] for row in shown)
 
     def checksum(self, database: str, name: str) -> int:
         """Of a chunk table's contents, Qserv's own column left out."""
