@@ -166,7 +166,9 @@ class Deployer:
         install = ["install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
         constraints = self.venv / CONSTRAINTS
         constraints.write_text("".join(line + "\n" for line in self.request["pins"]))
-        argv = [self.python, "-I", "-m", "pip", *install, "-c", str(constraints), str(self.wheel)]
+        # With its hash, for older pips note that of the wheel only when they are told.
+        wheel = f"{self.wheel.as_uri()}#sha256={self.request['sha256']}"
+        argv = [self.python, "-I", "-m", "pip", *install, "-c", str(constraints), wheel]
         status, said = self.call(argv)
         if status != 0:
             raise pip_trouble(said)
