@@ -231,7 +231,7 @@ async def test_what_cannot_be_undone_is_tried_again_on_resume(start: Any, small:
     database.trouble = lambda call, transaction: refused("no route to host") if call == "abort" else None
     run = await start(range(4), options=small, destination=database)
     client = await run.client("here-1")
-    assign = await take(client)
+    assign = await take(client, 1)
     await client.say(m.Failed(*assign.chunks[0], Fault.DELIVER, "deliver", "no route to host"))
     await run.until(lambda: run.coordinator.run_state is RunState.PAUSED)
     assert [row.state for row in run.coordinator.transactions()] == ["stuck"]
