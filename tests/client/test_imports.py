@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 FORBIDDEN = (
-    "textual", "rich", "asyncssh", "sqlite3", "pyarrow", "scipy", "astropy", "healpy", "lsst",
+    "textual", "rich", "asyncssh", "sqlite3", "pyarrow", "scipy", "astropy", "healpy", "lsst", "aiohttp", "pymysql",
     "dgconsole.coordinator", "dgconsole.fleet", "dgconsole.session", "dgconsole.console", "dgconsole.views",
 )  # fmt: skip
 

@@ -75,6 +75,7 @@ class QservDestination:
                 say=self._say,
             )
             await controller.check_key(self._schema.database)
+            self._announce()
         except QservError as error:
             raise InputError(Problem(f"Qserv: {error.text}", key="ingest.host")) from error
 
@@ -136,6 +137,13 @@ class QservDestination:
     def _builds_at_commit(self) -> bool:
         built = self._schema.raw.get("auto_build_secondary_index")
         return not self._target.index if built is None else bool(built)
+
+    def _announce(self) -> None:
+        if self._target.publish == "auto":
+            self._say(
+                f"'{self._schema.database}' is published once every target chunk is complete, and takes no more rows "
+                "then; 'ingest.publish: never' keeps it open"
+            )
 
     def _open(self) -> Transactions:
         if self._http is None or self._transactions is None:
