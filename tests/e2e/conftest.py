@@ -429,3 +429,20 @@ def gates(project: Project) -> Iterator[Gates]:
     made = Gates(project)
     yield made
     made.open()
+
+
+@pytest.fixture
+def mount(need_root: None, need: Callable[[bool, str], None]) -> Iterator[Callable[[Path, str], None]]:
+    """``mount(place, options)``: a small tmpfs; the same place again: with other options. Gone after the test."""
+    places: list[Path] = []
+
+    def make(place: Path, options: str) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        remount = "remount," if place in places else ""
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"{remount}{options}", "none", place])
+        need(done.returncode == 0, "needs the right to mount a tmpfs")
+        places.append(place)
+
+    yield make
+    for place in dict.fromkeys(places):
+        subprocess.run(["umount", "--lazy", place], check=True)

@@ -2,8 +2,7 @@
 
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,6 @@ pytestmark = pytest.mark.slow
 CHUNKS = [*range(39600, 39612)]
 TEXT = "39600:39611"
 """Ten megabytes."""
-
-
-@pytest.fixture
-def mount(need_root: None, need: Callable[[bool, str], None]) -> Iterator[Callable[[Path, str], None]]:
-    """``mount(place, options)``: a small tmpfs; the same place again: with other options. Gone after the test."""
-    places: list[Path] = []
-
-    def make(place: Path, options: str) -> None:
-        place.mkdir(parents=True, exist_ok=True)
-        remount = "remount," if place in places else ""
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"{remount}{options}", "none", place])
-        need(done.returncode == 0, "needs the right to mount a tmpfs")
-        places.append(place)
-
-    yield make
-    for place in dict.fromkeys(places):
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.mark.parametrize("size", ["1500k", "5m"])
