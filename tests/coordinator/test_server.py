@@ -206,7 +206,7 @@ async def test_a_port_scan_and_a_silent_connection_leave_nothing(start: Any, fas
 
 async def test_a_client_that_says_nothing_more_loses_its_lease(start: Any, fast: Any) -> None:
     dropped: list[tuple[str, str]] = []
-    run = await start([5], options=msgspec.msgspec.structs.replace(fast, lease=0.2, heartbeat=0.02))
+    run = await start([5], options=msgspec.structs.replace(fast, lease=0.2, heartbeat=0.02))
     run.coordinator.on_drop = lambda name, reason: dropped.append((name, reason))
     silent = await run.client("here-1")
     ((chunk, attempt),) = await silent.ask()
@@ -405,7 +405,7 @@ async def test_the_token_is_never_logged(start: Any) -> None:
 
 async def test_a_client_that_does_not_read_its_files_is_let_go(start: Any, fast: Any, item: Any) -> None:
     big = [item("pregenerated", "visits.csv", b"v" * 20_000_000)]
-    run = await start([1], options=msgspec.msgspec.structs.replace(fast, lease=0.1), bundle=big)
+    run = await start([1], options=msgspec.structs.replace(fast, lease=0.1), bundle=big)
     deaf = await run.stranger()
     deaf.reader._transport.pause_reading()
     await deaf.say(m.Hello(run.token, m.PROTOCOL, __version__, "here-1", "here", 1))
