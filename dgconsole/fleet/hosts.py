@@ -1,5 +1,6 @@
-"""The life of a host as a table: which state follows which event; pure."""
+"""The life of a host as a table: which state follows which event, and the waits between tries."""
 
+import random
 from enum import StrEnum
 
 from dgconsole.support.errors import BugError
@@ -89,3 +90,8 @@ def after(state: HostState, event: HostEvent) -> HostState:
 def wait_before(attempt: int, *, first: float = 1.0, most: float = 60.0) -> float:
     """Seconds before the ``attempt``-th try again (from 1): doubling from ``first`` up to ``most``."""
     return min(most, first * 2.0 ** (attempt - 1))
+
+
+def jittered(seconds: float) -> float:
+    """``seconds`` a quarter more or less, so that hosts lost together do not all come back in the same moment."""
+    return seconds * random.uniform(0.75, 1.25)  # noqa: S311 - no secret

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dgconsole.fleet.clients import MAX_RESTARTS, EndKind, end_of, restarts
-from dgconsole.fleet.hosts import TRANSITIONS, HostEvent, HostState, after, wait_before
+from dgconsole.fleet.hosts import TRANSITIONS, HostEvent, HostState, after, jittered, wait_before
 from dgconsole.fleet.logcredit import MAX_LINE, LineJoiner
 from dgconsole.support.errors import BugError
 from dgconsole.support.lastwords import LOST_CONSOLE, last_line, last_words
@@ -31,6 +31,8 @@ def test_every_state_of_a_host_is_reached_and_left_until_it_has_ended():
 
 def test_waits_double_up_to_a_limit():
     assert [wait_before(attempt, first=2, most=60) for attempt in range(1, 8)] == [2, 4, 8, 16, 32, 60, 60]
+    waits = [jittered(8) for _ in range(100)]
+    assert 6 <= min(waits) < max(waits) <= 10
 
 
 @pytest.mark.parametrize(
