@@ -72,7 +72,7 @@ def guarded(main: Main, argv: Sequence[str] | None = None) -> int:
     except BugError as error:
         _say(f"dgconsole broke one of its own rules: {error}", *error.story[-10:])
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
 
 
@@ -119,6 +119,16 @@ def _parser() -> Parser:
         metavar="N",
         help="at most so many chunks in a client's hand (default: 5)",
     )
+    parser.add_argument("--skip-ingest", action="store_true", help="chunks become files, whatever serverCfg.yml says")
+    parser.add_argument(
+        "--skip-schema", action="store_true", help="make no database and no table at the destination: they are there"
+    )
+    parser.add_argument(
+        "--ingest-host", metavar="HOST", help="instead of ingest.host: Qserv's controller, a database"
+    )
+    parser.add_argument(
+        "--auth-key-file", type=Path, metavar="FILE", help="its first line is the key of Qserv's ingest services"
+    )
     parser.add_argument(
         "--replace", action="store_true", help="drop what another plan has put into the database, and fill it anew"
     )
@@ -135,18 +145,22 @@ def _load_hosts(path: Path, config: Path | None) -> "tuple[HostConfig, ...]":
         return load_hosts(path)
     except InputError as error:
         from dgconsole.plan.load import load_plan
+        from dgconsole.settings.server import read_preparation
 
         beside = config or path.parent / "serverCfg.yml"
         if not beside.exists():
             raise
         try:
-            load_plan(beside)
+            if not read_preparation(beside).lines:  # else files may yet be made
+                load_plan(beside)
         except InputError as more:
             raise InputError(*error.problems, *more.problems) from error
         raise
 
 
-async def _open(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace, *, headless: bool) -> "Session":
+async def _open(
+    hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace, *, headless: bool, say: Callable[[str], None]
+) -> "Session":
     from dgconsole.session import Session, SessionOptions
 
     options: SessionOptions = SessionOptions(
@@ -158,9 +172,13 @@ async def _open(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace,
         chunks_per_request=given.chunks_per_request,
         keep_csv=given.keep_csv,
         replace=given.replace,
+        skip_ingest=given.skip_ingest,
+        skip_schema=given.skip_schema,
+        ingest_host=given.ingest_host,
+        auth_key_file=given.auth_key_file,
         headless=headless,
     )
-    return await Session.open(hosts, config, options)
+    return await Session.open(hosts, config, options, say=say)
 
 
 async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace) -> int:
@@ -169,10 +187,14 @@ async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Na
     from dgconsole.headless import run_headless
     from dgconsole.support.outlet import outlet
 
-    session = await _open(hosts, config, given, headless=True)
+    said, printed = Console(file=outlet(sys.stderr), stderr=True), Console(file=outlet(sys.stdout))
+
+    def say(line: str) -> None:
+        said.print(f"prepare: {line}", markup=False, highlight=False, soft_wrap=True)
+
+    session = await _open(hosts, config, given, headless=True, say=say)
     try:
         with _ending_signals(lambda _: session.end_now()):
-            said, printed = Console(file=outlet(sys.stderr), stderr=True), Console(file=outlet(sys.stdout))
             return await run_headless(session, said, printed)
     finally:
         await session.close()
@@ -184,7 +206,7 @@ async def _run_console(hosts: "tuple[HostConfig, ...]", config: Path, given: Nam
     opened: list[Session] = []
 
     async def start() -> "Session":
-        opened.append(await _open(hosts, config, given, headless=False))
+        opened.append(await _open(hosts, config, given, headless=False, say=app.say_before))
         return opened[0]
 
     app = ConsoleApp(start, Path(given.hosts).name)

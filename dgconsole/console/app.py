@@ -206,6 +206,10 @@ class ConsoleApp(Steering):
             self.exit(BugError(f"the session could not be opened: {error}"))
             return
         self.feed = feed
+    def say_before(self, line: str) -> None:
+        """What is heard while there is no run to show yet."""
+        self._head.say(line)
+
         if self.role is Role.READER:
             self.action_go(len(TABS) - 1)
         while True:

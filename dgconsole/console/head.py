@@ -19,7 +19,7 @@ class HeadLines(Painted):
     def __init__(self, name: str, opening: str, *, unicode: bool) -> None:
         """``opening``: what is done before there is anything to show."""
         super().__init__(id="head")
-        self._plans = opening == "planning"
+        self._doing = "reading the plan; the first chunks follow" if opening == "planning" else ""
         self._top = Head(name, Cell(f"{'◌' if unicode else 'o'} {opening}", "dim"), "", "", ())
         self._bar = Bar(0, 0, 0, 0, (), "")
         self._fills = "█▓▒░" if unicode else "#=x."
@@ -29,6 +29,11 @@ class HeadLines(Painted):
         if (top, bar) != (self._top, self._bar):
             self._top, self._bar = top, bar
             self.refresh()
+
+    def say(self, text: str) -> None:
+        """What is going on before there is a bar to paint."""
+        self._doing = text
+        self.refresh()
 
     def cells(self, line: int, width: int, /) -> list[Cell]:
         return self._first(width) if line == 0 else self._second(width)
@@ -57,7 +62,7 @@ class HeadLines(Painted):
     def _second(self, width: int) -> list[Cell]:
         bar = self._bar
         if not bar.percent:
-            return [Cell(" reading the plan; the first chunks follow" if self._plans else "", "dim")]
+            return [Cell(clip(f" {self._doing}", width), "dim")]
         words = [cell for word in bar.words for cell in (word, Cell("  "))]
         share = Cell(f"{bar.percent:>7}", "strong")
         while words and width_of(words) + len(share.text) > width - 12:

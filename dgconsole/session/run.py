@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from dgconsole.session.crew import Crew
 from dgconsole.session.destinations import destination_of
 from dgconsole.session.opening import Prepared, SessionOptions, kept_in, misfits, prepare
 from dgconsole.settings.hosts import more_hosts
+from dgconsole.session.preparing import PREPARE, run_preparation
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
     AddClient,
@@ -107,7 +108,13 @@ class Session:
 
     @classmethod
     async def open(
-        cls, hosts: Sequence[HostConfig], config: Path, options: SessionOptions, clock: Clock | None = None
+        cls,
+        hosts: Sequence[HostConfig],
+        config: Path,
+        options: SessionOptions,
+        clock: Clock | None = None,
+        *,
+        say: Callable[[str], None] | None = None,
     ) -> "Session":
         """Plan, open the ledger, listen, start the fleet. InputError: nothing was started."""
         clock = clock or SystemClock()
@@ -119,11 +126,14 @@ class Session:
         try:
             bundle = await asyncio.to_thread(
                 bundle_items, prepared.settings, prepared.plan, out_dir=str(run_dir.chunks), keep_csv=options.keep_csv
+        said = await run_preparation(config, options.run_dir, say)
             )
             coordinator = await Coordinator.open(
                 run_dir,
                 prepared.plan,
                 prepared.targets.ids,
+        for line in said:
+            logbook.write(PREPARE, "INFO", line)
                 bundle,
                 destination_of(
                     prepared.settings, prepared.plan, run_dir, partial(logbook.write, CONSOLE, "INFO")

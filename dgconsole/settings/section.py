@@ -125,6 +125,22 @@ class Section:
             )
         return () if wrong else tuple(item.text for item in items)
 
+    def script(self, name: str) -> tuple[tuple[int, str], ...]:
+        """Shell lines, each with its line in the file: one text or a list of texts, which may be blocks of lines."""
+        node = self.node(name)
+        if node is None:
+            return ()
+        found: list[tuple[int, str]] = []
+        for item in node.value if isinstance(node.value, tuple) else (node,):
+            lines = item.text.rstrip("\n").split("\n")
+            if not isinstance(item.value, str) or not all(_is_plain(line) for line in lines):
+                what = f"{_described(item)}; a shell line is wanted, or a list of them (put it into quotes)"
+                self.problems.append(Problem(what, self.file, item.line, self.key(name)))
+                continue
+            first = item.line + (1 if len(lines) > 1 else 0)  # a block begins below its key
+            found += [(first + place, line) for place, line in enumerate(lines)]
+        return tuple(found)
+
     def finish(self, elsewhere: tuple[str, ...] = ()) -> None:
         """Refuse every key that was never asked for; ``elsewhere`` are dotted keys of other sections."""
         for name, entry in self._entries.items():
@@ -135,6 +151,10 @@ class Section:
 
 def _is_mapping(value: object) -> TypeGuard[dict[str, Node]]:
     return isinstance(value, dict)
+
+
+def _is_plain(text: str) -> bool:
+    return text.replace("\t", " ").isprintable()
 
 
 def _described(node: Node) -> str:

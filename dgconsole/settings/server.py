@@ -10,7 +10,7 @@ from dgconsole.settings.frozen import running_folder
 from dgconsole.settings.ingest import NO_INGEST_FILES, IngestFiles, load_ingest_folder
 from dgconsole.settings.partitioner.config import load_partitioner
 from dgconsole.settings.section import Section
-from dgconsole.settings.structs import PartitionerConfig, RunSettings, TextFile
+from dgconsole.settings.structs import PartitionerConfig, Preparation, RunSettings, TextFile
 from dgconsole.settings.target import TARGET_KEYS, read_target
 from dgconsole.settings.yamltree import Node, decode, parse_yaml
 from dgconsole.support.errors import InputError, Problem
@@ -31,6 +31,7 @@ _ELSEWHERE = (
     *(f"ingest.{key}" for key in (*TARGET_KEYS, "cfgDir", "collect", "outDir")),
     "pregenerated.cfgDir",
     "chunks",
+    "prepare",
 )
 
 
@@ -61,6 +62,25 @@ def load_settings(
     return _ServerFile(copy, tree, path.parent).load(skip_ingest=skip_ingest)
 
 
+def read_preparation(path: Path) -> Preparation:
+    """The key ``prepare`` of a serverCfg.yml, whose other keys are right by themselves.
+
+    Of the files that it names nothing is asked: the lines may be there to make them.
+
+    Raises
+    ------
+    InputError
+        All that is wrong with the file's own keys, if it has a ``prepare``.
+    """
+    file = read_file(path)
+    server = _ServerFile(file, parse_yaml(file), path.parent)
+    settings = server.settings(skip_ingest=True)
+    lines = server.preparing
+    if lines:
+        InputError.raise_if(problem for problem in server.problems if problem not in server.of_files)
+    return Preparation(file.path, str(path.parent.absolute()), settings.name, lines)
+
+
 def find_spec(path: Path) -> tuple[TextFile, Path] | None:
     """The spec that a serverCfg.yml names and the folder to run it in, whatever else is wrong with that file.
 
@@ -78,11 +98,20 @@ class _ServerFile:
 
     def __init__(self, file: TextFile, tree: Node, folder: Path) -> None:
         self.problems: list[Problem] = []
+        self.of_files: set[Problem] = set()
+        """Those that files of other names have, or that are because they are not there."""
+        self.preparing: tuple[tuple[int, str], ...] = ()
         self._file = file
         self._folder = folder
         self._top = Section(tree, file.path, self.problems)
 
     def load(self, *, skip_ingest: bool = False) -> RunSettings:
+        settings = self.settings(skip_ingest=skip_ingest)
+        InputError.raise_if(self.problems)
+        return settings
+
+    def settings(self, *, skip_ingest: bool) -> RunSettings:
+        """All of it; what is among ``problems`` reads as not set, or as empty."""
         top = self._top
         server, generator, ingest = (top.section(name) for name in ("server", "fakeDataGenerator", "ingest"))
         partitioner, pregenerated = top.section("partitioner"), top.section("pregenerated")
@@ -100,10 +129,10 @@ class _ServerFile:
         ingest_files = self._ingest_files(ingest, base, name)
         pregenerated_dir = self._pregenerated(pregenerated, base)
         chunks = self._chunks()
+        self.preparing = top.script("prepare")
 
         for section in (top, server, generator, partitioner, ingest, pregenerated):
             section.finish(_ELSEWHERE)
-        InputError.raise_if(self.problems)
         numbers = DEFAULT_COUNTS | counts
         return RunSettings(
             path=self._file.path,
@@ -128,6 +157,7 @@ class _ServerFile:
             collect=collect,
             out_dir=out_dir,
             target=target,
+            prepare=tuple(line for _, line in self.preparing),
         )
 
     def spec(self) -> tuple[TextFile, Path] | None:
@@ -147,6 +177,10 @@ class _ServerFile:
         own = str(self._folder.absolute()).endswith(f"/{text.strip('./')}")
         return self._folder if base is None or (own and not base.is_dir()) else base
 
+    def _blame_files(self, error: InputError) -> None:
+        self.problems += error.problems
+        self.of_files.update(error.problems)
+
     def _blame(self, section: Section, key: str) -> tuple[str, int]:
         """Where to look when a file that this key (or its default) names is not there."""
         return self._file.path, section.line_of(key)
@@ -156,7 +190,7 @@ class _ServerFile:
         try:
             return read_file(path, key=section.key("cfgFileName"), asked_by=self._blame(section, "cfgFileName"))
         except InputError as exc:
-            self.problems += exc.problems
+            self._blame_files(exc)
             return TextFile("", "", b"")
 
     def _partitioners(
@@ -167,11 +201,12 @@ class _ServerFile:
         try:
             paths = list_files(folder, ".cfg", key=section.key("cfgDir"), asked_by=blame)
         except InputError as exc:
-            self.problems += exc.problems
+            self._blame_files(exc)
             return (), ()
         paths = [path for path in paths if not path.name.endswith("_template.cfg")]
         if not paths:
-            section.note("cfgDir", f"{folder} holds no *.cfg: each table to be delivered needs one, <Table>.cfg")
+            what = f"{folder} holds no *.cfg: each table to be delivered needs one, <Table>.cfg"
+            self._blame_files(InputError(Problem(what, *blame, section.key("cfgDir"))))
         configs, files = [], []
         for path in paths:
             try:
@@ -180,7 +215,7 @@ class _ServerFile:
                 configs.append(load_partitioner(file))
                 files.append(file)
             except InputError as exc:
-                self.problems += exc.problems
+                self._blame_files(exc)
         return tuple(configs), tuple(files)
 
     def _out_dir(self, section: Section, kind: str, *, collect: bool) -> str | None:
@@ -201,7 +236,7 @@ class _ServerFile:
         try:
             return load_ingest_folder(folder, database=database, asked_by=self._blame(section, "cfgDir"))
         except InputError as exc:
-            self.problems += exc.problems
+            self._blame_files(exc)
             return NO_INGEST_FILES
 
     def _chunks(self) -> str | None:

@@ -111,6 +111,18 @@ class IngestTarget(Struct, frozen=True, kw_only=True):
     """Name of a Qserv worker, or a host that Qserv names -> the host where clients find it."""
 
 
+class Preparation(Struct, frozen=True):
+    """What is to run on the console's machine before the files that ``file`` (serverCfg.yml) names are read.
+
+    ``name`` is the run's; ``lines`` are shell lines, each with its line in the file.
+    """
+
+    file: str
+    folder: str
+    name: str
+    lines: tuple[tuple[int, str], ...]
+
+
 class RunSettings(Struct, frozen=True, kw_only=True):
     """serverCfg.yml and all files it names, read and checked one by one (the plan checks them together)."""
 
@@ -139,7 +151,7 @@ class RunSettings(Struct, frozen=True, kw_only=True):
     """Which of "visits", "objects", "seed" the user named; the others are defaults."""
     target: IngestTarget = IngestTarget()
     prepare: tuple[str, ...] = ()
-    """Shell lines to run on the console's machine before the plan is made."""
+    """Shell lines that ran on the console's machine before the files were read."""
     collect: bool = True
     """Whether the files of remote clients come into the run directory; otherwise they stay on their hosts."""
     out_dir: str | None = None
