@@ -190,6 +190,10 @@ class ConsoleApp(Steering):
 
     # ---- living
 
+    def say_before(self, line: str) -> None:
+        """What is heard while there is no run to show yet."""
+        self._head.say(line)
+
     async def _live(self) -> None:
         """Open the session, then look at it again and again."""
         from dgconsole.console.feed import Feed
@@ -206,10 +210,6 @@ class ConsoleApp(Steering):
             self.exit(BugError(f"the session could not be opened: {error}"))
             return
         self.feed = feed
-    def say_before(self, line: str) -> None:
-        """What is heard while there is no run to show yet."""
-        self._head.say(line)
-
         if self.role is Role.READER:
             self.action_go(len(TABS) - 1)
         while True:

@@ -20,8 +20,8 @@ from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
 from dgconsole.session.destinations import destination_of
 from dgconsole.session.opening import Prepared, SessionOptions, kept_in, misfits, prepare
-from dgconsole.settings.hosts import more_hosts
 from dgconsole.session.preparing import PREPARE, run_preparation
+from dgconsole.settings.hosts import more_hosts
 from dgconsole.settings.structs import HostConfig
 from dgconsole.snapshot import (
     AddClient,
@@ -116,24 +116,27 @@ class Session:
         *,
         say: Callable[[str], None] | None = None,
     ) -> "Session":
-        """Plan, open the ledger, listen, start the fleet. InputError: nothing was started."""
+        """Run what is to ``prepare``, plan, open the ledger, listen, start the fleet.
+
+        ``say`` takes what the preparation prints. InputError: nothing was started.
+        """
         clock = clock or SystemClock()
+        said = await run_preparation(config, options.run_dir, say)
         prepared = await asyncio.to_thread(prepare, config, hosts, options)
         run_dir = prepared.run_dir
         logbook = LogBook(run_dir.logs, clock)
         logging.getLogger().addHandler(logbook.handler)
         logging.captureWarnings(True)
+        for line in said:
+            logbook.write(PREPARE, "INFO", line)
         try:
             bundle = await asyncio.to_thread(
                 bundle_items, prepared.settings, prepared.plan, out_dir=str(run_dir.chunks), keep_csv=options.keep_csv
-        said = await run_preparation(config, options.run_dir, say)
             )
             coordinator = await Coordinator.open(
                 run_dir,
                 prepared.plan,
                 prepared.targets.ids,
-        for line in said:
-            logbook.write(PREPARE, "INFO", line)
                 bundle,
                 destination_of(
                     prepared.settings, prepared.plan, run_dir, partial(logbook.write, CONSOLE, "INFO")
