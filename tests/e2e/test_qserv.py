@@ -204,6 +204,19 @@ def test_a_wrong_key_makes_no_run_directory(filled: Filled) -> None:
     assert not filled.project.run_dir.exists()
 
 
+def test_a_wrong_key_when_the_run_goes_on(filled: Filled) -> None:
+    filled.section("authKeyFile: key.txt", "publish: never")
+    assert filled.project.run("39600").status == 0
+    filled.project.write("key.txt", "wrong\n")
+    ended = filled.project.run("39600:39601")
+    assert ended.status == 2
+    assert len(ended.err.splitlines()) == 1
+    assert "failed to pass authorization requirements" in ended.err
+    filled.project.write("key.txt", f"{filled.qserv.key}\n")
+    assert filled.project.run("39600:39601").status == 0
+    filled.assert_whole([39600, 39601], published=False)
+
+
 def test_nobody_at_the_address(filled: Filled) -> None:
     filled.qserv.do(filled.qserv.controller.stop())
     ended = filled.project.run("39600")

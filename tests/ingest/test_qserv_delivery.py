@@ -279,6 +279,16 @@ async def test_another_worker_at_the_address_gets_nothing(sky: Any, transaction:
     assert sky.qserv.uploads() == []
 
 
+async def test_a_newer_worker_that_wants_its_own_number_gets_it(sky: Any) -> None:
+    sky.qserv.be_version(58)
+    for worker in sky.qserv.workers.values():
+        worker.least_csv = 57
+    transaction = await (await sky.prepared()).begin(1, "here-1")
+    await sky.deliver(transaction, 324)
+    assert sky.loaded() == sky.expected(324)
+    assert [seen.body["version"] for seen in sky.qserv.uploads()] == ["55", "57", "57", "57"]
+
+
 async def test_old_controllers_place_chunks_one_by_one(sky: Any) -> None:
     sky.qserv.be_version(40)
     transaction = await (await sky.prepared()).begin(1, "here-1")

@@ -88,14 +88,20 @@ class Versioned:
         try:
             answer = await send()
         except RefusedError as refused:
-            least, largest = refused.versions or (0, 0)
-            if not self.version < least <= largest:
+            if not self.adapts(refused):
                 raise
-            self._say(f"{self.place} wants API version {least}: it is sent from now on")
-            self.version = least
             answer = await send()
         self._hear(answer)
         return answer
+
+    def adapts(self, refused: RefusedError) -> bool:
+        """Whether only the number was too small: from now on a larger one is sent."""
+        least, largest = refused.versions or (0, 0)
+        if not self.version < least <= largest:
+            return False
+        self._say(f"{self.place} wants API version {least}: it is sent from now on")
+        self.version = least
+        return True
 
     def _hear(self, answer: Answer) -> None:
         """Pass on a warning that came with an answer, each text once."""

@@ -117,6 +117,7 @@ class QservDelivery:
     ) -> None:
         """One file, sent again only where it is sure that nothing of it is in the table."""
         waits = iter(self._limits.waits)
+        worker = None
         while True:
             try:
                 worker = await workers.at(location)
@@ -130,6 +131,8 @@ class QservDelivery:
             except LostError as error:
                 raise LostError(f"worker {location.worker}: {error.text}") from error
             except RefusedError as error:
+                if worker is not None and worker.adapts(error):
+                    continue
                 if not error.retry_allowed or not await _waited(waits):
                     raise RefusedError(f"worker {location.worker}: {error.text}", error.ext) from error
                 self._say(f"worker {location.worker}: {piece.table} {piece.name} is sent again: {error.text}")

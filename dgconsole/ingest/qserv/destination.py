@@ -1,6 +1,7 @@
 """The coordinator's side of ``qserv``: registration, super-transactions, and the end of a run."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from dgconsole.ingest.destination import TransactionEnd
 from dgconsole.ingest.qserv.answers import Service, State, Transaction
@@ -59,6 +60,10 @@ class QservDestination:
     async def prepare(self, tables: Sequence[str]) -> None:  # noqa: ARG002
         InputError.raise_if(check(self._schema))
         await self.close()
+        async with self._or_closed():
+            await self._prepare()
+
+    async def _prepare(self) -> None:
         self._http = Http(self._key, self._limits)
         url = controller_url(self._target.host or "localhost", self._target.port or PORT)
         controller = self._controller = Controller(self._http, url, self._say)
@@ -80,6 +85,10 @@ class QservDestination:
             raise InputError(Problem(f"Qserv: {error.text}", key="ingest.host")) from error
 
     async def recover(self) -> Mapping[int, TransactionEnd]:
+        async with self._or_closed():
+            return await self._recover()
+
+    async def _recover(self) -> Mapping[int, TransactionEnd]:
         transactions = self._open()
         ends: dict[int, TransactionEnd] = {}
         with ours("transactions of earlier sessions"):
@@ -132,6 +141,15 @@ class QservDestination:
         if self._http is not None:
             await self._http.close()
             self._http = None
+
+    @contextlib.asynccontextmanager
+    async def _or_closed(self) -> AsyncIterator[None]:
+        """Leave no connection where the start fails: nobody may come to ``close``."""
+        try:
+            yield
+        except BaseException:
+            await self.close()
+            raise
 
     @property
     def _builds_at_commit(self) -> bool:
