@@ -3,18 +3,21 @@
 import asyncio
 import locale
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.color import ColorSystem
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.worker import WorkerFailed
 
-from dgconsole.console import quitting
+from dgconsole.console import acting, palette, quitting, remembered, terminal
 from dgconsole.console.dialogs import Facts
 from dgconsole.console.head import HeadLines, KeyLine, TabLine
 from dgconsole.console.helping import help_lines, key_line
@@ -23,7 +26,8 @@ from dgconsole.console.paint import Paint
 from dgconsole.console.pane import Pane
 from dgconsole.console.roles import Role
 from dgconsole.console.steering import Steering
-from dgconsole.console.themes import DAY, NIGHT, THEMES
+from dgconsole.console.themes import FEW_COLORS, NIGHT, THEMES, nearest, themes_for
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.snapshot import Quit, RunState, SessionHandle
 from dgconsole.support.clock import Clock, SystemClock
 from dgconsole.support.errors import BugError, DgError
@@ -45,7 +49,11 @@ _log = logging.getLogger("dgconsole.console")
 Start = Callable[[], Awaitable[SessionHandle]]
 
 
-class ConsoleApp(Steering):
+class _Main(Unbroken, Screen[object]):
+    """What everything but questions stands on."""
+
+
+class ConsoleApp(Unbroken, Steering):
     """The console.
 
     Parameters
@@ -106,10 +114,10 @@ class ConsoleApp(Steering):
         Binding(
             "t",
             "theme",
-            "Light or dark",
+            "Theme",
             show=False,
             id="theme",
-            tooltip="Change between the night and the day theme",
+            tooltip="The next theme: night, day, contrast; it is remembered",
         ),
         Binding("question_mark", "help", "Help", key_display="?", id="help", tooltip="All keys that act here"),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, tooltip="Leave; asks while chunks are in work"),
@@ -125,7 +133,11 @@ class ConsoleApp(Steering):
         period: float = PERIOD,
         role: Role = Role.OWNER,
     ) -> None:
-        super().__init__()
+        without = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if without else None)
+        if self.console.color_system == "standard" and terminal.colors() >= 256:
+            self.console._color_system = ColorSystem.EIGHT_BIT  # Rich knows no more terminals than it has names of
+        self.themes = themes_for(self.console.color_system, no_color=without)
         self.role = role
         self._start = start
         self._run_name = name
@@ -141,7 +153,7 @@ class ConsoleApp(Steering):
         self._leaving = False
         self._told: set[str] = set()
         self._flags: tuple[object, ...] = ()
-        for theme in THEMES:
+        for theme in (*THEMES, *FEW_COLORS):
             self.register_theme(theme)
 
     # ---- the picture
@@ -154,6 +166,9 @@ class ConsoleApp(Steering):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(NIGHT.variables)
 
+    def get_default_screen(self) -> Screen[object]:
+        return _Main(id="_default")
+
     def compose(self) -> ComposeResult:
         yield HeadLines(harmless(self._run_name), self.role.opening, unicode=self.signs.unicode)
         yield TabLine(TABS)
@@ -162,8 +177,9 @@ class ConsoleApp(Steering):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.theme = NIGHT.name
+        self.theme = nearest(remembered.theme_name(), self.themes).name
         self.set_class(not self.signs.unicode, "-ascii")
+        self.set_class(self.themes is FEW_COLORS, "-few-colors")
         self._head = self.query_one(HeadLines)
         self._tabs = self.query_one(TabLine)
         self._keys = self.query_one(KeyLine)
@@ -233,7 +249,7 @@ class ConsoleApp(Steering):
                 self.follow_questions()
             await self.refresh_pane()
         except Exception as error:  # noqa: BLE001
-            self._tell_trouble(error)
+            self._tell_trouble(error, "the picture could not be refreshed")
 
     async def refresh_pane(self) -> None:
         """Show the feed on the visible screen."""
@@ -241,12 +257,20 @@ class ConsoleApp(Steering):
             async with self._refreshing:
                 await self._panes[self._active].refresh_from(self.feed)
 
-    def _tell_trouble(self, error: Exception) -> None:
-        text = f"the picture could not be refreshed: {error}"
+    def _tell_trouble(self, error: Exception, what: str) -> None:
+        text = f"{what}: {error or type(error).__name__}"
         if text not in self._told:
             self._told.add(text)
             _log.error(text, exc_info=error)
             self.notify(harmless(text), severity="warning", markup=False)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Textual would end here; once there is a screen, what went wrong is told on it and it goes on."""
+        if not self._panes or not self.is_running:
+            super()._handle_exception(error)
+        else:
+            cause = error.error if isinstance(error, WorkerFailed) else error
+            self._tell_trouble(cause if isinstance(cause, Exception) else error, "something in the console failed")
 
     def _follow_the_run(self, feed: "Feed") -> None:
         if feed.ended and self._leaving:
@@ -282,18 +306,13 @@ class ConsoleApp(Steering):
 
     def check_action(self, action: str, _: tuple[object, ...]) -> bool | None:
         """Keys that cannot act now are greyed; hidden are only those that never act in this console."""
-        feed = self.feed
-        if action not in _NEEDS_A_SESSION:
-            return True
-        if not self.may(action):
+        if action in acting.NEEDS_A_SESSION and not self.may(action):
             return False
-        if feed is None:
-            return None
-        if action == "retry":
-            return True if feed.snapshot.counts.limbo else None
-        if action == "retry_all":
-            return True if feed.snapshot.counts.limbo or self.has_bad_clients else None
-        return None if feed.ended and action in _NEEDS_A_RUN else True
+        return None if self.why_not(action) else True
+
+    def why_not(self, action: str) -> str:
+        """Why an action would do nothing now; empty when it would act."""
+        return acting.why_not(action, self.feed.snapshot if self.feed is not None else None)
 
     async def run_action(
         self,
@@ -305,7 +324,7 @@ class ConsoleApp(Steering):
         try:
             return await super().run_action(action, default_namespace, namespaces)
         except Exception as error:  # noqa: BLE001
-            self._tell_trouble(error)
+            self._tell_trouble(error, "that did not work")
             return True
 
     # ---- going about
@@ -314,6 +333,15 @@ class ConsoleApp(Steering):
     def pane(self) -> Pane:
         """The visible screen."""
         return self._panes[self._active]
+
+    @property
+    def panes(self) -> tuple[Pane, ...]:
+        """The screens that are there already, in the order of their keys."""
+        return tuple(self._panes)
+
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        return TABS
 
     def look_again(self) -> None:
         self._wake.set()
@@ -365,7 +393,9 @@ class ConsoleApp(Steering):
             pane.show_source(target.client or target.host)
 
     def action_theme(self) -> None:
-        self.theme = DAY.name if self.theme == NIGHT.name else NIGHT.name
+        names = [theme.name for theme in self.themes]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.run_worker(asyncio.to_thread(remembered.keep_theme, self.theme), exit_on_error=False)
 
     def watch_theme(self) -> None:
         """Everything painted by hand is painted again."""
@@ -376,29 +406,8 @@ class ConsoleApp(Steering):
         self.push_screen(Facts(f"Keys on {TABS[self._active]}", help_lines(self, self.screen.active_bindings)))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action that a key does here, by name, with its key; one that cannot act now says so."""
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if binding.tooltip and binding.action != "command_palette" and not binding.system:
-                what = (
-                    f"{self.get_key_display(binding)}   {binding.tooltip}{'' if active.enabled else '   (not now)'}"
-                )
-                yield SystemCommand(binding.description, what, self._caller(binding.action, active.node))
-        if self.role.steers and self.feed is not None:
-            what = "Take one more host, or a range of them, into the run"
-            yield SystemCommand("Add a host…", what, self._caller("add_host", self))
-            if not any(active.binding.action == "app.whole_log" for active in screen.active_bindings.values()):
-                what = "Bring the whole log of the client under the cursor into the run directory"
-                yield SystemCommand("Whole log", what, self._caller("whole_log", self))
-        if self.role is Role.ATTACHED and self.feed is not None and not self.feed.ended:
-            what = "Ends the run itself, for every console; asks, as q does in the console that started it"
-            yield SystemCommand("End the run…", what, self.ask_to_end)
-
-    def _caller(self, action: str, node: DOMNode) -> Callable[[], None]:
-        def call() -> None:
-            self.run_worker(self.run_action(action, node), exit_on_error=False)
-
-        return call
+        """Every action by name, with its key; one that cannot act now says why."""
+        return palette.commands(self, screen)
 
     # ---- the end
 
@@ -447,10 +456,6 @@ class ConsoleApp(Steering):
             self.exit(self._status())
         else:
             self.send(Quit(now))
-
-
-_NEEDS_A_RUN = frozenset({"pause", "add_client", "stop_client", "drain", "reconnect"})
-_NEEDS_A_SESSION = _NEEDS_A_RUN | {"retry", "retry_all", "logs", "export", "go", "add_host", "whole_log"}
 
 
 def _near(path: str) -> str:

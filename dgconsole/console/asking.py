@@ -9,11 +9,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from dgconsole.console.paint import title_of
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.snapshot import Answer, Question
 from dgconsole.views.text import harmless
 
 
-class Asking(ModalScreen[Answer | None]):
+class Asking(Unbroken, ModalScreen[Answer | None]):
     """One question of a host; the result is the answer ("none" on escape), or None when nobody asks any more."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "No answer", show=False)]

@@ -11,11 +11,12 @@ from textual.widgets import Button, Input, Static
 
 from dgconsole.console.paint import title_of
 from dgconsole.console.pane import Lines
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.grid import Cell
 from dgconsole.views.text import harmless
 
 
-class Question(ModalScreen[str]):
+class Question(Unbroken, ModalScreen[str]):
     """Some lines and some answers; the result is the answer's name, empty for "leave as it is"."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,7 +50,7 @@ class Question(ModalScreen[str]):
         self.dismiss("")
 
 
-class Facts(ModalScreen[None]):
+class Facts(Unbroken, ModalScreen[None]):
     """Lines to be read: help, a client, a host that is set aside."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -77,7 +78,7 @@ class Facts(ModalScreen[None]):
 EXPORTED = (".csv", ".md", ".json")
 
 
-class ExportDialog(ModalScreen[str]):
+class ExportDialog(Unbroken, ModalScreen[str]):
     """Where the report goes; the result is the path, empty for nowhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave as it is", show=False)]

@@ -10,6 +10,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from dgconsole.console.paint import guarded, paint_of
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.snapshot import LogLine
 from dgconsole.views.logs import LogStore, matcher, plain, rank
 from dgconsole.views.numbers import local_time
@@ -19,7 +20,7 @@ _TONES = ("dim", "", "warm", "hot")
 _WORDS = ("debug", "info", "warn", "error")
 
 
-class LogView(ScrollView, can_focus=True, inherit_bindings=False):
+class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
     """Shows the chosen lines of a ``LogStore``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from dgconsole.console.themes import TONES
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.grid import Cell
 from dgconsole.views.text import clip, harmless
 
@@ -30,14 +31,26 @@ class Paint:
         self._made: dict[tuple[str, str], Style] = {}
 
     def color(self, name: str) -> str:
-        """A colour of the theme as ``#rrggbb``."""
+        """A colour of the theme as ``#rrggbb``, or as one of the terminal's own 16: ``ansi_red``."""
         return self._variables[name]
+
+    @property
+    def reverses(self) -> bool:
+        """Whether the cursor's line is painted the other way round, all in one colour."""
+        return self._variables.get("cursor-look") == "reverse"
+
+    def _style(self, front: str, ground: str, *, bold: bool = False, reverse: bool = False) -> Style:
+        """Colours as ``color()`` has them; reversed they look the same where there are any, else reversed."""
+        front, ground = front.removeprefix("ansi_"), ground.removeprefix("ansi_")
+        if reverse:
+            front, ground = ground, front
+        return Style(color=front, bgcolor=ground, bold=bold or None, reverse=reverse or None)
 
     def tone(self, tone: str) -> str:
         """The colour of a tone of the views (``good/40``: 40 % of it on the background), or any of the theme."""
         name, _, share = tone.partition("/")
         color = self.color(f"tone-{name}" if name in TONES else name or "foreground")
-        if not share:
+        if not share or color.startswith("ansi_"):
             return color
         return Color.parse(self.color("background")).blend(Color.parse(color), int(share) / 100).hex
 
@@ -45,7 +58,13 @@ class Paint:
         """``tone`` as ``tone()`` reads it; ``ground`` a colour of the theme."""
         made = self._made.get((tone, ground))
         if made is None:
-            made = Style(color=self.tone(tone), bgcolor=self.color(ground), bold=tone in BOLD or None)
+            bold = tone in BOLD
+            if ground == "cursor" and self.reverses:
+                made = self._style(self.color("background"), self.color("foreground"), bold=bold, reverse=True)
+            else:
+                made = self._style(self.tone(tone), self.color(ground), bold=bold)
+            if ground == "cursor-away" and self.color(ground) == self.color("background"):
+                made += Style(underline=True)
             self._made[tone, ground] = made
         return made
 
@@ -53,7 +72,7 @@ class Paint:
         """Any two colours of the theme."""
         made = self._made.get((f"={front}", ground))
         if made is None:
-            made = Style(color=self.color(front), bgcolor=self.color(ground))
+            made = self._style(self.color(front), self.color(ground), reverse=front == "background")
             self._made[f"={front}", ground] = made
         return made
 
@@ -86,7 +105,7 @@ def guarded(render_line: Callable[[Any, int], Strip]) -> Callable[[Any, int], St
     return guard
 
 
-class Painted(Widget):
+class Painted(Unbroken, Widget):
     """A widget of lines made of cells; a subclass says what line ``y`` holds."""
 
     GROUND = "background"

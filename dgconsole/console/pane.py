@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from dgconsole.console.paint import BOLD, paint_of, title_of
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.grid import Cell
 from dgconsole.views.signs import Signs
 from dgconsole.views.text import harmless
@@ -24,7 +25,7 @@ class Target(NamedTuple):
     host: str = ""
 
 
-class Pane(Vertical):
+class Pane(Unbroken, Vertical):
     """One of the five screens."""
 
     def __init__(self, id: str) -> None:  # noqa: A002
@@ -61,7 +62,7 @@ class Pane(Vertical):
         return ()
 
 
-class Lines(Static):
+class Lines(Unbroken, Static):
     """Lines of cells as static text; nothing in them is read as markup."""
 
     def __init__(self, id: str = "", *, classes: str = "") -> None:  # noqa: A002

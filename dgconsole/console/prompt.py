@@ -9,10 +9,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from dgconsole.console.paint import title_of
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.text import harmless
 
 
-class Prompt(ModalScreen[str]):
+class Prompt(Unbroken, ModalScreen[str]):
     """The result is the line without space around it, empty for "leave as it is"."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave as it is", show=False)]

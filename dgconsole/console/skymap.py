@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from dgconsole.console.paint import guarded, paint_of
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.chunks import ChunkModel
 from dgconsole.views.sky import LARGEST_ZOOM, SkyMap, SkyPlaces, Window, step
 
@@ -33,7 +34,7 @@ SIGNS = "   ·░▒▓✓◆▶↻✗"
 ASCII_SIGNS = "   .:oO+=>~x"
 
 
-class SkyCanvas(Widget):
+class SkyCanvas(Unbroken, Widget):
     """Paints a ``SkyMap``; only the lines that changed."""
 
     class Moved(Message):

@@ -12,11 +12,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from dgconsole.console.paint import guarded, paint_of
+from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.grid import GAP, Cell, FixedRows, Line, Place, Rows, fit
 from dgconsole.views.text import clip, harmless, number, pad
 
 
-class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
+class LineTable(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
     """Shows ``Rows``. The cursor is a key, not a line: it follows its row when order or filter change."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

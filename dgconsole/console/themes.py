@@ -1,4 +1,7 @@
-"""Two themes, night and day: calm grounds, and one colour for each tone that the views speak of."""
+"""The themes: night, day and contrast, and for terminals of 16 colours or none, two in the terminal's own colours.
+
+Each has calm grounds and one colour for each tone that the views speak of.
+"""
 
 from textual.theme import Theme
 
@@ -6,8 +9,19 @@ TONES: tuple[str, ...] = ("dim", "plain", "strong", "good", "busy", "soft", "war
 
 
 def _theme(
-    name: str, *, dark: bool, ground: str, surface: str, panel: str, text: str, line: str, **tones: str
+    name: str,
+    *,
+    dark: bool,
+    ground: str,
+    surface: str,
+    panel: str,
+    text: str,
+    line: str,
+    ansi: bool = False,
+    reverse: bool = False,
+    **tones: str,
 ) -> Theme:
+    """``reverse``: the line of the cursor is painted in the text's colour, and its text in the ground's."""
     return Theme(
         name=name,
         primary=tones["key"],
@@ -21,6 +35,7 @@ def _theme(
         surface=surface,
         panel=panel,
         dark=dark,
+        ansi=ansi,
         variables={
             **{f"tone-{tone}": tones.get(tone, text) for tone in TONES},
             "line": line,
@@ -34,6 +49,7 @@ def _theme(
             "map-done": tones["done"],
             "cursor": tones["cursor"],
             "cursor-away": tones["away"],
+            "cursor-look": "reverse" if reverse else "ground",
             "block-cursor-blurred-background": tones["away"],
             "border": tones["key"],
             "border-blurred": line,
@@ -44,7 +60,8 @@ def _theme(
             "scrollbar-background-hover": ground,
             "scrollbar-background-active": ground,
             "scrollbar-corner-color": ground,
-            "input-selection-background": f"{tones['key']} 35%",
+            "input-selection-background": tones["key"] if ansi else f"{tones['key']} 35%",
+            **({"input-selection-foreground": ground} if ansi else {}),
         },
     )
 
@@ -103,4 +120,104 @@ DAY = _theme(
     done="#4a9f72",
 )
 
-THEMES: tuple[Theme, ...] = (NIGHT, DAY)
+CONTRAST = _theme(
+    "contrast",
+    dark=True,
+    ground="#000000",
+    surface="#0c0c0c",
+    panel="#161616",
+    text="#f4f4f4",
+    line="#8c8c8c",
+    reverse=True,
+    strong="#ffffff",
+    dim="#c4c4c4",
+    good="#62e5a2",
+    busy="#86c5ff",
+    soft="#bdbcff",
+    warm="#ffcf4a",
+    hot="#ff9c94",
+    key="#72e6f2",
+    cursor="#f4f4f4",
+    away="#262626",
+    bare="#1a1a1a",
+    grid="#3a3a3a",
+    pending="#6b7683",
+    some="#2c5a52",
+    half="#2f7a62",
+    most="#369a74",
+    done="#43bd8a",
+)
+
+NIGHT_16 = _theme(
+    "night-16",
+    dark=True,
+    ansi=True,
+    reverse=True,
+    ground="ansi_black",
+    surface="ansi_black",
+    panel="ansi_black",
+    text="ansi_bright_white",
+    line="ansi_bright_black",
+    strong="ansi_bright_white",
+    dim="ansi_white",
+    good="ansi_bright_green",
+    busy="ansi_cyan",
+    soft="ansi_bright_magenta",
+    warm="ansi_bright_yellow",
+    hot="ansi_bright_red",
+    key="ansi_bright_cyan",
+    cursor="ansi_white",
+    away="ansi_black",
+    bare="ansi_black",
+    grid="ansi_bright_black",
+    pending="ansi_blue",
+    some="ansi_green",
+    half="ansi_green",
+    most="ansi_green",
+    done="ansi_bright_green",
+)
+
+DAY_16 = _theme(
+    "day-16",
+    dark=False,
+    ansi=True,
+    reverse=True,
+    ground="ansi_bright_white",
+    surface="ansi_bright_white",
+    panel="ansi_bright_white",
+    text="ansi_black",
+    line="ansi_white",
+    strong="ansi_black",
+    dim="ansi_bright_black",
+    good="ansi_green",
+    busy="ansi_blue",
+    soft="ansi_cyan",
+    warm="ansi_magenta",
+    hot="ansi_red",
+    key="ansi_blue",
+    cursor="ansi_black",
+    away="ansi_bright_white",
+    bare="ansi_bright_white",
+    grid="ansi_white",
+    pending="ansi_bright_black",
+    some="ansi_bright_green",
+    half="ansi_bright_green",
+    most="ansi_bright_green",
+    done="ansi_green",
+)
+
+THEMES: tuple[Theme, ...] = (NIGHT, DAY, CONTRAST)
+"""In the order in which `t` goes through them."""
+FEW_COLORS: tuple[Theme, ...] = (NIGHT_16, DAY_16)
+"""The same for a terminal of 16 colours, or none."""
+
+
+def themes_for(color_system: str | None, *, no_color: bool) -> tuple[Theme, ...]:
+    """The themes that a terminal can show; ``color_system`` as Rich names it."""
+    return THEMES if color_system in ("truecolor", "256") and not no_color else FEW_COLORS
+
+
+def nearest(name: str, themes: tuple[Theme, ...]) -> Theme:
+    """The theme of that name, or the one of these that stands in for it."""
+    stand_in = f"{name.removesuffix('-16')}-16" if themes is FEW_COLORS else name.removesuffix("-16")
+    return next((theme for theme in themes if theme.name in (name, stand_in)), themes[0])

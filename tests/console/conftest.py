@@ -66,6 +66,15 @@ def whole_sky(stripes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(ids, np.int32), np.array(boxes)
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A terminal of all colours, and a person who never chose a theme."""
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
 class FakeSession:
     """Answers like a session. ``wall`` moves only when a test says so."""
 

@@ -515,7 +515,7 @@ async def test_the_palette_has_every_action(scene, open_console):
             "Help",
             "Quit",
             "Chunks",
-            "Light or dark",
+            "Theme",
         ):
             assert title in commands
         commands["Pause"].callback()
@@ -523,16 +523,6 @@ async def test_the_palette_has_every_action(scene, open_console):
         assert face.session.commands == [Pause()]
         await face.press("ctrl+p")
         assert "Search for commands" in face.text()
-
-
-async def test_the_theme_changes_and_everything_is_still_there(scene, open_console):
-    async with open_console(scene("trouble")) as face:
-        dark = face.text()
-        await face.press("t")
-        assert face.app.theme == "day"
-        assert face.text() == dark
-        await face.press("t")
-        assert face.app.theme == "night"
 
 
 async def test_clicks_on_tabs_and_keys(scene, open_console):
