@@ -89,6 +89,8 @@ class ClientRow(Struct, frozen=True, kw_only=True):
     reason: str = ""
     cpu: float | None = None
     rss: int | None = None
+    workdir: str = ""
+    """On its host; empty where it was not started from here."""
 
 
 class HostRow(Struct, frozen=True, kw_only=True):
@@ -220,6 +222,12 @@ class ChunkStates(Struct, frozen=True, kw_only=True):
     """int64 rows delivered (0 until completed)."""
     seconds: bytes
     """float32 seconds of the completed attempt."""
+    failed: bytes = b""
+    """int32 indices of the retrying chunks whose last error is known, in no order."""
+    failed_of: bytes = b""
+    """int32 index into ``failed_texts`` of each of them."""
+    failed_texts: tuple[str, ...] = ()
+    """Their last errors, numbers and paths folded."""
 
 
 class AttemptRow(Struct, frozen=True, kw_only=True):
@@ -264,6 +272,46 @@ class LogPage(Struct, frozen=True):
     lines: tuple[LogLine, ...]
     lost: int
     end: int
+
+
+class LogMark(Struct, frozen=True):
+    """A place in a run's log files: before the newest ``taken`` lines, by source, of those said at ``wall``."""
+
+    wall: float
+    """Epoch seconds in whole milliseconds, as lines have them."""
+    taken: dict[str, int] = {}
+
+
+class OlderLines(Struct, frozen=True):
+    """Lines from log files, the oldest first; their numbers mean nothing.
+
+    ``mark`` is where to go on from; None: nothing older is there. There may be more although no line came.
+    """
+
+    lines: tuple[LogLine, ...]
+    mark: LogMark | None
+
+
+class LogFile(Struct, frozen=True):
+    """A log in the run directory; ``whole``: what a client's host kept, as ``FetchLog`` brought it."""
+
+    source: str
+    """The client, or "console", which holds the hosts' lines as well."""
+    whole: bool
+    bytes: int
+    path: str
+
+
+class WholeLines(Struct, frozen=True):
+    """A piece of a client's whole log; a line's number is where it begins, in bytes; times are not known (0)."""
+
+    lines: tuple[LogLine, ...]
+    start: int
+    """What was looked at, from this byte..."""
+    end: int
+    """...to before this one."""
+    size: int
+    """Bytes of the whole; -1: there is no such log."""
 
 
 class ReportRow(Struct, frozen=True, kw_only=True):
@@ -426,6 +474,23 @@ class SessionHandle(Protocol):
 
     async def logs(self, after: int, limit: int) -> LogPage:
         """Lines numbered ``after`` and up."""
+
+    async def older(self, source: str, before: LogMark | None, limit: int, level: int = 0) -> OlderLines:
+        """Up to ``limit`` lines from the log files, the newest of those before a mark (None: of all).
+
+        Of one source, or (empty) of all by time; of this level (0 debug to 3 error) or above.
+        """
+
+    async def whole_log(
+        self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
+    ) -> WholeLines:
+        """Up to ``limit`` lines of a whole log from byte ``at`` on, or before it; ``at`` is where a line begins or ends.
+
+        With a ``needle`` only the next line that holds it, if it is in what was looked at.
+        """
+
+    async def log_files(self) -> tuple[LogFile, ...]:
+        """The logs that the run directory holds."""
 
     async def report(self) -> Report: ...
 

@@ -18,13 +18,17 @@ from dgconsole.snapshot import (
     ChunkTable,
     Command,
     Export,
+    LogFile,
+    LogMark,
     LogPage,
     Notice,
+    OlderLines,
     Reply,
     Report,
     RunState,
     SessionHandle,
     Snapshot,
+    WholeLines,
 )
 from dgconsole.support.errors import DgError, InputError, PeerError, Problem
 
@@ -262,6 +266,23 @@ class AttachedSession:
         kept = self._farewell.logs
         lines = tuple(line for line in kept.lines if line.number >= after)[: max(limit, 0)]
         return LogPage(lines, max(lines[0].number - after, 0) if lines else 0, kept.end)
+
+    async def older(self, source: str, before: LogMark | None, limit: int, level: int = 0) -> OlderLines:
+        found: OlderLines | None = await self._pull(p.GetOlder(source, before, limit, level))
+        return found if found is not None else await (await self._the_books()).older(source, before, limit, level)
+
+    async def whole_log(
+        self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
+    ) -> WholeLines:
+        found: WholeLines | None = await self._pull(p.GetWholeLog(client, at, limit, backward, needle))
+        if found is not None:
+            return found
+        books = await self._the_books()
+        return await books.whole_log(client, at, limit, backward=backward, needle=needle)
+
+    async def log_files(self) -> tuple[LogFile, ...]:
+        found: tuple[LogFile, ...] | None = await self._pull(p.GetLogFiles())
+        return found if found is not None else await (await self._the_books()).log_files()
 
     async def report(self) -> Report:
         found: Report | None = await self._pull(p.GetReport())

@@ -12,10 +12,14 @@ from dgconsole.snapshot import (
     ChunkStates,
     ChunkTable,
     Command,
+    LogFile,
+    LogMark,
     LogPage,
+    OlderLines,
     Reply,
     Report,
     Snapshot,
+    WholeLines,
 )
 
 PROTOCOL = 1
@@ -79,6 +83,29 @@ class GetLogs(Question, frozen=True):
     limit: int
 
 
+class GetOlder(Question, frozen=True):
+    """-> OlderLines"""
+
+    source: str
+    before: LogMark | None
+    limit: int
+    level: int
+
+
+class GetWholeLog(Question, frozen=True):
+    """-> WholeLines"""
+
+    client: str
+    at: int
+    limit: int
+    backward: bool
+    needle: str
+
+
+class GetLogFiles(Question, frozen=True):
+    """-> tuple[LogFile, ...]"""
+
+
 class GetReport(Question, frozen=True):
     """-> Report"""
 
@@ -99,7 +126,7 @@ class Farewell(Struct, frozen=True):
 
 ENCODER = msgspec.msgpack.Encoder()
 QUESTIONS: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(
-    GetSnapshot | GetTable | GetStates | GetHistory | GetLogs | GetReport | Do
+    GetSnapshot | GetTable | GetStates | GetHistory | GetLogs | GetOlder | GetWholeLog | GetLogFiles | GetReport | Do
 )
 COMMANDS: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(reduce(or_, Command.__subclasses__()))
 _ANSWERS: dict[type[Question], Any] = {
@@ -108,6 +135,9 @@ _ANSWERS: dict[type[Question], Any] = {
     GetStates: ChunkStates | None,
     GetHistory: ChunkHistory | None,
     GetLogs: LogPage,
+    GetOlder: OlderLines,
+    GetWholeLog: WholeLines,
+    GetLogFiles: tuple[LogFile, ...],
     GetReport: Report,
     Do: Reply,
 }

@@ -168,7 +168,9 @@ class Reading:
     def chunk_states(self, since: int) -> ChunkStates | None:
         """All targets in id order; None when no chunk has changed after revision ``since``."""
         core = self._core
-        return None if core.chunk_revision <= since else states_of(core.chunks, core.names, core.revision)
+        if core.chunk_revision <= since:
+            return None
+        return states_of(core.chunks, core.names, core.failures, core.revision)
 
     def chunk_table(self) -> ChunkTable:
         """Ids and boxes of all targets."""

@@ -12,6 +12,7 @@ from dgconsole.coordinator.books import LimboNote
 from dgconsole.coordinator.causes import causes
 from dgconsole.coordinator.chunks import Chunks, State
 from dgconsole.coordinator.ledger import Reader
+from dgconsole.coordinator.policy import Failure
 from dgconsole.coordinator.report import counts_of, report_rows
 from dgconsole.coordinator.tally import Tally, totals
 from dgconsole.snapshot import (
@@ -42,9 +43,16 @@ def table_of(ids: NDArray[np.int32], num_stripes: int, num_sub_stripes: int) -> 
     return ChunkTable(count=len(ids), ids=ids.tobytes(), boxes=boxes.tobytes())
 
 
-def states_of(chunks: Chunks, names: Sequence[tuple[str, str]], revision: int) -> ChunkStates:
-    """All chunks in id order; ``names`` are (client, host) by index."""
+def states_of(
+    chunks: Chunks,
+    names: Sequence[tuple[str, str]],
+    failures: Mapping[int, tuple[Failure, ...]],
+    revision: int,
+) -> ChunkStates:
+    """All chunks in id order; ``names`` are (client, host) by index, ``failures`` are by index of the chunk."""
     retrying = (chunks.state == State.PENDING) & (chunks.used > 0)
+    last = {i: failed[-1].cause for i, failed in failures.items() if retrying[i]}
+    texts = {text: number for number, text in enumerate(dict.fromkeys(last.values()))}
     return ChunkStates(
         revision=revision,
         states=np.where(retrying, np.uint8(_RETRYING), chunks.state).tobytes(),
@@ -54,6 +62,9 @@ def states_of(chunks: Chunks, names: Sequence[tuple[str, str]], revision: int) -
         client_hosts=tuple(host for _, host in names),
         rows=chunks.rows.tobytes(),
         seconds=chunks.seconds.tobytes(),
+        failed=np.fromiter(last, np.int32, len(last)).tobytes(),
+        failed_of=np.fromiter((texts[text] for text in last.values()), np.int32, len(last)).tobytes(),
+        failed_texts=tuple(texts),
     )
 
 

@@ -29,7 +29,8 @@ from dgconsole.coordinator.standing import (
 )
 from dgconsole.coordinator.tally import Tally
 from dgconsole.records.export import FILE_FORMATS, writer
-from dgconsole.records.logfiles import newest_lines
+from dgconsole.records.logfiles import log_files, newest_lines, older_lines
+from dgconsole.records.wholelog import read_whole
 from dgconsole.snapshot import (
     Cause,
     ChunkHistory,
@@ -39,14 +40,18 @@ from dgconsole.snapshot import (
     Command,
     Counts,
     Export,
+    LogFile,
     LogLine,
+    LogMark,
     LogPage,
     Notice,
+    OlderLines,
     Reply,
     Report,
     ReportRow,
     RunState,
     Snapshot,
+    WholeLines,
 )
 from dgconsole.support.errors import InputError, Problem
 
@@ -85,6 +90,7 @@ class Recorded:
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self._ledger = run_dir / "ledger.sqlite"
+        self._logs = run_dir / "logs"
         self._thread = ThreadPoolExecutor(1, "report")
         self._looking = asyncio.Lock()
         self._lines: tuple[LogLine, ...] = ()
@@ -110,7 +116,7 @@ class Recorded:
             raise InputError(Problem("nothing has been made yet: there is no ledger.sqlite", file=str(self.run_dir)))
         self._open_reader()
         self._now = self._read_all(1)
-        self._lines = newest_lines(self.run_dir / "logs")
+        self._lines = newest_lines(self._logs)
 
     def _open_reader(self) -> None:
         """Leaves no file behind where nobody writes and no crash left any."""
@@ -231,7 +237,8 @@ class Recorded:
         now = self._now
         if since >= now.revision:
             return None
-        return await asyncio.to_thread(states_of, now.kept.chunks, now.kept.names, now.revision)
+        kept = now.kept
+        return await asyncio.to_thread(states_of, kept.chunks, kept.names, kept.failures, now.revision)
 
     async def chunk_history(self, chunk: int) -> ChunkHistory | None:
         chunks = self._now.kept.chunks
@@ -244,6 +251,19 @@ class Recorded:
     async def logs(self, after: int, limit: int) -> LogPage:
         start = max(after, 0)
         return LogPage(self._lines[start : start + max(limit, 0)], 0, len(self._lines))
+
+    async def older(self, source: str, before: LogMark | None, limit: int, level: int = 0) -> OlderLines:
+        return await asyncio.to_thread(older_lines, self._logs, source, before, limit, level)
+
+    async def whole_log(
+        self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
+    ) -> WholeLines:
+        return await asyncio.to_thread(
+            read_whole, self._logs, client, at, limit, backward=backward, needle=needle
+        )
+
+    async def log_files(self) -> tuple[LogFile, ...]:
+        return await asyncio.to_thread(log_files, self._logs)
 
     async def report(self) -> Report:
         return self._now.report

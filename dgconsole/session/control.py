@@ -22,7 +22,7 @@ MOST_FACES = 32
 """Connections at a time; the next one is refused with a word."""
 _AT_ONCE = 8
 """Questions of one face that are worked on at a time; more are not read until one of these is answered."""
-_BIG = (p.GetTable, p.GetStates, p.GetReport)
+_BIG = (p.GetTable, p.GetStates, p.GetReport, p.GetOlder, p.GetWholeLog)
 """One of these at a time for a face."""
 _LOG_LINES = 500
 """How many of the newest lines go with the farewell."""
@@ -158,6 +158,12 @@ class Control:
                 found = await handle.chunk_history(chunk)
             case p.GetLogs(after=after, limit=limit):
                 found = await handle.logs(after, min(limit, 10_000))
+            case p.GetOlder(source=source, before=before, limit=limit, level=level):
+                found = await handle.older(source, before, limit, level)
+            case p.GetWholeLog(client=client, at=at, limit=limit, backward=backward, needle=needle):
+                found = await handle.whole_log(client, at, limit, backward=backward, needle=needle)
+            case p.GetLogFiles():
+                found = await handle.log_files()
             case p.GetReport():
                 found = await handle.report()
             case p.Do(command=raw):

@@ -14,6 +14,7 @@ from dgconsole import __version__
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
 from dgconsole.coordinator.server import Coordinator
+from dgconsole.fleet.processes import Process
 from dgconsole.plan import bundle_items
 from dgconsole.plan.schema import database_schema
 from dgconsole.session.control import Control
@@ -36,9 +37,12 @@ from dgconsole.snapshot import (
     DrainHost,
     Export,
     FetchLog,
+    LogFile,
     LogLine,
+    LogMark,
     LogPage,
     Notice,
+    OlderLines,
     Pause,
     Quit,
     ReconnectHost,
@@ -50,6 +54,7 @@ from dgconsole.snapshot import (
     RunState,
     Snapshot,
     StopClient,
+    WholeLines,
 )
 from dgconsole.support.clock import Clock, SystemClock
 from dgconsole.support.errors import ChunkError, InputError
@@ -380,7 +385,7 @@ class Session:
         return tuple(
             row
             if (process := processes.get(row.name)) is None
-            else _with_process(row, process.pid, process.cpu, process.rss)
+            else _with_process(row, process)
             for row in rows
         )
 
@@ -406,6 +411,24 @@ class Session:
         page = self._logbook.read(after, limit)
         lines = tuple(LogLine(line.number, line.wall, line.source, line.level, line.text) for line in page.lines)
         return LogPage(lines, page.lost, page.end)
+
+    async def older(self, source: str, before: LogMark | None, limit: int, level: int = 0) -> OlderLines:
+        from dgconsole.records.logfiles import older_lines
+
+        return await asyncio.to_thread(older_lines, self._prepared.run_dir.logs, source, before, limit, level)
+
+    async def whole_log(
+        self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
+    ) -> WholeLines:
+        from dgconsole.records.wholelog import read_whole
+
+        read = partial(read_whole, self._prepared.run_dir.logs, client, at, limit, backward=backward, needle=needle)
+        return await asyncio.to_thread(read)
+
+    async def log_files(self) -> tuple[LogFile, ...]:
+        from dgconsole.records.logfiles import log_files
+
+        return await asyncio.to_thread(log_files, self._prepared.run_dir.logs)
 
     async def report(self) -> Report:
         report = await self._coordinator.report()
@@ -561,5 +584,5 @@ _TAKES_PART = frozenset(
 )
 
 
-def _with_process(row: ClientRow, pid: int, cpu: float | None, rss: int | None) -> ClientRow:
-    return replace(row, pid=pid or row.pid, cpu=cpu, rss=rss)
+def _with_process(row: ClientRow, process: Process) -> ClientRow:
+    return replace(row, pid=process.pid or row.pid, cpu=process.cpu, rss=process.rss, workdir=process.workdir)

@@ -1,6 +1,7 @@
 """All that is said in a run: one numbered ring for the screen, one rotated file a source for keeps."""
 
 import logging
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class LogBook:
 
     def write(self, source: str, level: str, text: str) -> None:
         """Keep one line, or one for each line of ``text``."""
-        wall = self._clock.wall()
+        wall = math.floor(self._clock.wall() * 1000.0) / 1000.0  # as the file has it
         stamp = datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         file = self._file(source if source in self._clients else CONSOLE)
         for line in text.splitlines() or [""]:

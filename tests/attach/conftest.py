@@ -17,13 +17,17 @@ from dgconsole.snapshot import (
     ChunkTable,
     Command,
     Counts,
+    LogFile,
     LogLine,
+    LogMark,
     LogPage,
+    OlderLines,
     Pause,
     Reply,
     Report,
     RunState,
     Snapshot,
+    WholeLines,
 )
 
 
@@ -84,6 +88,18 @@ class Small:
     async def logs(self, after: int, limit: int) -> LogPage:
         lines = (LogLine(0, 1.0, "console", "INFO", "one"), LogLine(1, 2.0, "a-1", "INFO", "two"))
         return LogPage(tuple(line for line in lines if line.number >= after)[:limit], 0, 2)
+
+    async def older(self, source: str, before: LogMark | None, limit: int, level: int = 0) -> OlderLines:
+        wall = before.wall if before else 9.0
+        return OlderLines((LogLine(0, wall, source, "INFO", f"{limit} {level}"),), LogMark(wall - 1, {"a-1": 2}))
+
+    async def whole_log(
+        self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
+    ) -> WholeLines:
+        return WholeLines((LogLine(at, 0.0, client, "", f"{limit} {backward} {needle}"),), 1, 2, 3)
+
+    async def log_files(self) -> tuple[LogFile, ...]:
+        return (LogFile("a-1", True, self.revision, "runs/small/logs/a-1.whole.log"),)
 
     async def report(self) -> Report:
         empty: dict[str, Any] = dict.fromkeys(

@@ -22,6 +22,7 @@ from dgconsole.snapshot import (
     Command,
     Export,
     FetchLog,
+    LogMark,
     Pause,
     Quit,
     Resume,
@@ -52,6 +53,11 @@ async def test_everything_that_a_session_tells_arrives(place: Any) -> None:
     assert await face.chunk_history(0) is None
     assert (await face.chunk_history(7)).chunk == 7
     assert await face.logs(1, 10) == await place.session.logs(1, 10)
+    for mark in (None, LogMark(7.5, {"a-1": 3})):
+        assert await face.older("a-1", mark, 5, 2) == await place.session.older("a-1", mark, 5, 2)
+    whole = await place.session.whole_log("a-1", 7, 5, backward=True, needle="x")
+    assert await face.whole_log("a-1", 7, 5, backward=True, needle="x") == whole
+    assert await face.log_files() == await place.session.log_files()
     assert await face.report() == await place.session.report()
 
 
@@ -297,6 +303,9 @@ async def test_the_last_word_of_a_session_stays(place: Any) -> None:
     assert face.over
     assert (await face.report()).verdict == "0 of 3 chunks are made."
     assert [line.text for line in (await face.logs(1, 10)).lines] == ["two"]
+    assert (await face.older("", None, 5)).lines
+    assert (await face.whole_log("a-1", 0, 5)).size == 3
+    assert await face.log_files()
     assert (await face.chunk_table()).count == 3
     assert (await face.chunk_states(99)) is not None
     assert (await face.chunk_states(99)) is None
@@ -369,7 +378,18 @@ async def test_a_hostile_session_harms_no_face(place: Any) -> None:
 
 def test_frames_are_what_the_page_says() -> None:
     assert msgspec.msgpack.decode(p.ENCODER.encode(p.GetStates(3))) == {"type": "GetStates", "since": 3}
-    assert {p.GetSnapshot, p.GetTable, p.GetStates, p.GetHistory, p.GetLogs, p.GetReport, p.Do} == p.ANSWER_TO.keys()
+    assert {question.__name__ for question in p.ANSWER_TO} == {
+        "GetSnapshot",
+        "GetTable",
+        "GetStates",
+        "GetHistory",
+        "GetLogs",
+        "GetOlder",
+        "GetWholeLog",
+        "GetLogFiles",
+        "GetReport",
+        "Do",
+    }
 
 
 async def test_closing_twice_is_no_harm(place: Any) -> None:
