@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.rundir import open_or_create
 from dgconsole.coordinator.server import Coordinator
+from dgconsole.ingest.destination import TransactionEnd
 from dgconsole.ingest.files import FilesDestination
 from dgconsole.plan.bundle import bundle_items
 from dgconsole.plan.load import load_plan
@@ -24,22 +25,61 @@ Start = Callable[..., Awaitable[Client]]
 Open = Callable[..., Awaitable[Coordinator]]
 
 
+class Books:
+    """A destination with transactions that keeps what became of each; chunks themselves go into files."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ends: dict[int, TransactionEnd] = {}
+
+    async def prepare(self, tables: Sequence[str]) -> None:
+        pass
+
+    async def recover(self) -> dict[int, TransactionEnd]:
+        return {}
+
+    async def begin(self, number: int, client: str) -> int:
+        self.begun.append(number)
+        return number
+
+    async def commit(self, transaction: int) -> None:
+        assert transaction not in self.ends
+        self.ends[transaction] = TransactionEnd.COMMITTED
+
+    async def abort(self, transaction: int) -> TransactionEnd:
+        return self.ends.setdefault(transaction, TransactionEnd.ABORTED)
+
+    async def finish(self, *, complete: bool, partial_sky: bool) -> Sequence[str]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
+
 @pytest.fixture
 async def opened(tmp_path: Path, config: Path) -> AsyncIterator[Open]:
     """``await opened(name, chunks, **options)``: a coordinator of the configuration, listening."""
     runs: list[Coordinator] = []
 
-    async def make(name: str = "run", chunks: list[int] = CHUNKS, max_attempts: int = 3) -> Coordinator:
+    async def make(
+        name: str = "run", chunks: list[int] = CHUNKS, max_attempts: int = 3, books: Books | None = None
+    ) -> Coordinator:
         settings, plan = load_plan(config)
         run_dir = open_or_create(tmp_path / name, plan, {})
+        run_dir.chunks.mkdir()
         run = await Coordinator.open(
             run_dir,
             plan,
             np.array(chunks, np.int32),
             bundle_items(settings, plan, out_dir=str(run_dir.chunks), keep_csv=False),
-            FilesDestination(run_dir.chunks),
+            books or FilesDestination(run_dir.chunks),
             Options(
-                end_when_finished=True, chunks_per_request=2, retry_wait=0.01, tick=0.05, max_attempts=max_attempts
+                end_when_finished=True,
+                chunks_per_request=2,
+                transaction_size=3,
+                retry_wait=0.01,
+                tick=0.05,
+                max_attempts=max_attempts,
             ),
             SystemClock(),
             lambda source, level, text: None,
@@ -158,3 +198,73 @@ async def test_a_run_that_is_stopped_lets_its_clients_go(opened: Open, begin: St
     assert counts.completed
     assert counts.in_work == 0
     assert counts.limbo == 0
+
+
+# ---- a destination with transactions
+
+
+async def test_clients_fill_transactions(opened: Open, begin: Start) -> None:
+    books = Books()
+    run = await opened(books=books)
+    ends = [await ended(client) for client in [await begin(run, f"here-{k}") for k in (1, 2)]]
+    assert [status for status, _ in ends] == [0, 0], ends
+    assert run.counts().completed == len(CHUNKS)
+    assert list(books.ends.values()).count(TransactionEnd.COMMITTED) >= len(CHUNKS) / 3
+    assert sorted(books.ends) == books.begun
+
+
+async def test_a_killed_client_costs_one_transaction(opened: Open, begin: Start) -> None:
+    books = Books()
+    run = await opened(books=books)
+    victim = await begin(run, "here-1")
+    assert victim.stdout is not None
+    while b" made: " not in await victim.stdout.readline():
+        pass
+    victim.kill()
+    await victim.wait()
+    run.client_exited("here-1", "ended by SIGKILL")
+    assert (await ended(await begin(run, "here-2")))[0] == 0
+    assert run.counts().completed == len(CHUNKS)
+    assert sorted(books.ends) == books.begun
+
+
+@pytest.mark.parametrize("now", [False, True])
+async def test_a_client_that_is_stopped_leaves_no_transaction_open(opened: Open, begin: Start, now: bool) -> None:
+    books = Books()
+    run = await opened(chunks=list(range(57701, 57730)), books=books)
+    client = await begin(run, "here-1")
+    assert client.stdout is not None
+    while b" made: " not in await client.stdout.readline():
+        pass
+    await run.stop(now=now)
+    assert (await ended(client))[0] == 0
+    run.client_exited("here-1", "ended")
+    await run.stopped.wait()
+    counts = run.counts()
+    assert (counts.in_work, counts.delivered, counts.limbo, counts.retrying) == (0, 0, 0, 0)
+    assert sorted(books.ends) == books.begun
+    assert now or counts.completed
+
+
+async def test_a_chunk_that_fails_undoes_its_transaction_and_no_more(
+    config: Path, opened: Open, begin: Start
+) -> None:
+    spec = config.parent / "fakeGenSpec.py"
+    spoiled = spec.read_text().replace("columns.MagnitudeGenerator(n_mags=6)", "Trouble()")
+    spec.write_text(
+        "from dgconsole.catalog.columns import ColumnGenerator\n\n\nclass Trouble(ColumnGenerator):\n"
+        "    def values(self, rows):\n"
+        "        if rows.chunk == 57705:\n            raise ValueError('no flux')\n"
+        "        return [rows.dec] * 6\n\n\n" + spoiled
+    )
+    books = Books()
+    run = await opened(chunks=list(range(57701, 57720, 2)), max_attempts=2, books=books)
+    status, text = await ended(await begin(run, "here-1"))
+    assert status == 0, text
+    counts = run.counts()
+    assert (counts.completed, counts.limbo) == (9, 1), text
+    history = await run.history(57705)
+    assert history is not None
+    assert [attempt.outcome for attempt in history.attempts] == ["failed", "failed"]
+    assert list(books.ends.values()).count(TransactionEnd.ABORTED) == 2
+    assert sorted(books.ends) == books.begun
