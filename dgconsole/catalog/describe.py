@@ -48,7 +48,10 @@ def _columns(group: ColumnSet) -> list[ColumnDescription]:
         types = tuple(given or own for given, own in zip(group.types, known, strict=True))
     maker = generator.name if isinstance(generator, LegacyGenerator) else type(generator).__name__
     name = "" if generator is None else maker
-    return [ColumnDescription(column, sql, name) for column, sql in zip(group.names, types, strict=True)]
+    return [
+        ColumnDescription(column, sql, name, bool(own))
+        for column, sql, own in zip(group.names, types, group.types, strict=True)
+    ]
 
 
 def _density(model: Any) -> str:

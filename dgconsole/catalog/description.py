@@ -7,11 +7,15 @@ VALUES_VERSION = 1
 
 
 class ColumnDescription(Struct, frozen=True):
-    """One column: its name as written to files, its SQL type where the spec or generator gives one, its maker."""
+    """One column: its name as written to files, its SQL type where the spec or generator gives one, its maker.
+
+    ``stated``: the type is the spec's own word, written behind the name.
+    """
 
     name: str
     type: str
     generator: str
+    stated: bool = False
 
 
 class TableDescription(Struct, frozen=True, kw_only=True):

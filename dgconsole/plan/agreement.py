@@ -79,12 +79,20 @@ def edge_width(context: Context) -> float:
 
 
 def check_fields(context: Context) -> None:
-    """As many fields in each ``.cfg`` as the spec has columns: they go by place, names may differ."""
+    """As many fields in each ``.cfg`` as the spec has columns, in one order: they go by place, names may differ."""
     for table, config in context.configs.items():
         if not context.fields_fit(table):
             here, there = len(config.in_fields), len(context.tables[table].columns)
             what = f"has {here} fields, the spec's table '{table}' has {there} columns: they go by place, one for one"
             context.in_cfg(table, "in.csv.field", what)
+            continue
+        names = context.names(table)
+        for place, (field, name) in enumerate(zip(config.in_fields, names, strict=True), 1):
+            if field != name and field in names:
+                there = names.index(field) + 1
+                what = f"field {place} is '{field}', the spec has '{name}' there and '{field}' at {there}"
+                context.in_cfg(table, "in.csv.field", f"{what}: put them in one order, they go by place")
+                break
 
 
 def check_dialects(context: Context) -> None:

@@ -55,6 +55,12 @@ class Context:
         file = next(file for file in self.settings.ingest_files if file.path == path)
         self.problems.append(Problem(what, path, line_of(file, f'"{key}"'), key))
 
+    def in_schema(self, path: str, column: str, what: str) -> None:
+        """A problem of one column of an ingest file."""
+        data = next(file.data for file in self.settings.ingest_files if file.path == path)
+        at = data.find(f'"{column}"'.encode(), max(data.find(b'"schema"'), 0))
+        self.problems.append(Problem(what, path, data.count(b"\n", 0, at) + 1 if at >= 0 else 0, f"schema.{column}"))
+
     def line_in_cfg(self, table: str, key: str) -> int:
         """The line of a dotted key in a table's ``.cfg``; 0 when the file doesn't say it."""
         path = self.configs[table].path

@@ -16,10 +16,9 @@ from dgconsole.plan.context import Context
 from dgconsole.plan.digest import digest_of, plan_parts
 from dgconsole.plan.roles import Roles, find_roles, is_visits
 from dgconsole.plan.structs import ColumnPlan, Plan, TablePlan
+from dgconsole.plan.types import base_type, check_types
 from dgconsole.settings.structs import RunSettings
 from dgconsole.support.errors import InputError
-
-_CUT = (" NOT NULL", " NULL", " DEFAULT", " COMMENT", " PRIMARY", " UNIQUE", " CHECK")
 
 
 def make_plan(settings: RunSettings, spec: SpecDescription) -> Plan:
@@ -40,6 +39,7 @@ def make_plan(settings: RunSettings, spec: SpecDescription) -> Plan:
     roles = find_roles(context)
     check_overlap(context, roles.directors)
     check_ingest(context, roles.directors, roles.children)
+    check_types(context, roles.children)
     InputError.raise_if(context.problems)
     assert tiling is not None  # a tiling that is none is a problem
     made = _made(context)
@@ -119,9 +119,3 @@ def _columns(context: Context, table: TableDescription) -> tuple[ColumnPlan, ...
             if name in config.in_fields and name not in (config.chunk, config.sub_chunk):
                 types[context.column_of(table.name, name)] = base_type(sql)
     return tuple(ColumnPlan(column.name, types.get(column.name, column.type)) for column in table.columns)
-
-
-def base_type(sql: str) -> str:
-    """A column's type without what a database adds to it: "float  not null default 0" is FLOAT."""
-    text = " ".join(sql.upper().split())
-    return text[: min((at for word in _CUT if (at := text.find(word)) >= 0), default=len(text))]

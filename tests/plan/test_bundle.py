@@ -10,6 +10,8 @@ from dgconsole.catalog.spec import load_spec
 from dgconsole.plan import bundle_items, make_plan, read_bundle
 from dgconsole.support.errors import PeerError
 
+TYPES = ("BIGINT", "BIGINT", "FLOAT", "FLOAT", "TINYINT", "INT", "INT")
+
 
 def store(project: Any, folder: Path) -> Path:
     settings = project.settings()
@@ -23,7 +25,7 @@ def test_the_client_makes_the_consoles_plan(project: Any, tmp_path: Path) -> Non
     (project.folder / "made").mkdir()
     project.write("made/visit_table.csv", "0,u,1.0,2.0\n")
     project.database(auth_key="s3cret")
-    project.table("ForcedSource", dict.fromkeys("abcdefg", "INT"), auth_key="s3cret")
+    project.table("ForcedSource", dict(zip("abcdefg", TYPES, strict=True)), auth_key="s3cret")
     project.edit("serverCfg.yml", "kind: files", "kind: files, authKey: s3cret")
     folder = store(project, tmp_path / "bundle")
     settings, header = read_bundle(folder)

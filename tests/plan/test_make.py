@@ -216,6 +216,16 @@ def test_a_director_without_position_columns(project: Any) -> None:
 
 # ---- ingest JSON
 
+FORCED_COLUMNS = {
+    "objectId": "BIGINT",
+    "ccdVisitId": "BIGINT",
+    "psFlux": "FLOAT",
+    "psFluxSigma": "FLOAT",
+    "flags": "TINYINT",
+    "chunkId": "INT",
+    "subChunkId": "INT",
+}
+
 
 @pytest.mark.parametrize(
     ("columns", "changes", "begins"),
@@ -247,8 +257,7 @@ def test_ingest_files_that_disagree(
 
 def test_a_wrong_key_in_a_childs_ingest_file_is_a_notice(project: Any) -> None:
     """The original ships such a file."""
-    fields = ["objectId", "ccdVisitId", "psFlux", "psFluxSigma", "flags", "chunkId", "subChunkId"]
-    project.table("ForcedSource", dict.fromkeys(fields, "BIGINT"), director_key="sourceId")
+    project.table("ForcedSource", FORCED_COLUMNS, director_key="sourceId")
     project.table("Other", {"a": "INT"})
     notices = [notice.replace(f"{project.folder}/", "") for notice in project.plan().notices]
     assert notices == [
