@@ -82,6 +82,10 @@ class AgentLink:
             if len(buffer) > MAX_LINE:
                 raise HostError("the host agent sent a line without end")
 
+    async def noise(self) -> str:
+        """What it said on stderr, once ``events`` have ended."""
+        return await self._channel.noise()
+
     async def close(self, patience: float) -> None:
         """Close the agent's stdin, which ends it and its clients; kill it when that takes too long."""
         try:

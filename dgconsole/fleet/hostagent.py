@@ -180,7 +180,7 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda number, _: self.end(self.grace, signal.Signals(number).name))
         self.selector.register(0, selectors.EVENT_READ, self.read_commands)
-        self.selector.register(self.wake_read, selectors.EVENT_READ, self.reap)
+        self.selector.register(self.wake_read, selectors.EVENT_READ, self.woken)
         self.hello(nonce)
         while not (self.ending and not self.clients and self.job is None):
             self.flush()
@@ -488,8 +488,7 @@ class Agent:
             return
         client = self.clients[name] = Client(name, process, log)
         try:
-            client.stdin.write(order["token"].encode("ascii") + b"\n")
-            client.stdin.flush()
+            os.write(client.stdin.fileno(), order["token"].encode("ascii") + b"\n")
         except OSError:
             pass  # it ended already; its exit is reported like any other
         os.set_blocking(client.stdout.fileno(), False)
@@ -523,13 +522,16 @@ class Agent:
             client.open = False
             self.selector.unregister(client.stdout)
 
-    def reap(self) -> None:
-        """Report clients that ended; an end is told by the kernel, not by a pipe that somebody may still hold."""
+    def woken(self) -> None:
+        """A signal came; what follows from it is done when nothing that was read is left to look at."""
         try:
             while os.read(self.wake_read, READ):
                 pass
         except BlockingIOError:
             pass
+
+    def reap(self) -> None:
+        """Report clients that ended; an end is told by the kernel, not by a pipe that somebody may still hold."""
         for client in list(self.clients.values()):
             if client.process.poll() is None:
                 continue

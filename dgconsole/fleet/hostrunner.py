@@ -8,7 +8,7 @@ from pathlib import Path
 from dgconsole.fleet.agentlink import AgentLink
 from dgconsole.fleet.clients import MAX_RESTARTS
 from dgconsole.fleet.deploy.venv import deploy
-from dgconsole.fleet.deploy.versions import CLIENTS_NEED, least_python, own_versions
+from dgconsole.fleet.deploy.versions import CLIENTS_NEED
 from dgconsole.fleet.frames import (
     AnyEvent,
     Credit,
@@ -23,9 +23,10 @@ from dgconsole.fleet.frames import (
     Prepared,
     QuitAgent,
 )
-from dgconsole.fleet.hosts import HostEvent, HostState, after, wait_before
+from dgconsole.fleet.hosts import HostEvent, HostState, after, jittered, wait_before
 from dgconsole.fleet.launchers.channel import Connection
 from dgconsole.fleet.logcredit import CREDIT
+from dgconsole.fleet.prepared import other_versions, refusal
 from dgconsole.fleet.processes import STEADY, Processes
 from dgconsole.fleet.wholelog import fetch
 from dgconsole.fleet.wiring import Wiring
@@ -166,7 +167,7 @@ class HostRunner:
             await self._woken(None)
         else:
             self._move(HostEvent.LOST, reason)
-            await self._woken(wait_before(self._lost_agents, first=self._wiring.timing.first_wait))
+            await self._woken(jittered(wait_before(self._lost_agents, first=self._wiring.timing.first_wait)))
 
     async def _serve(self) -> str:
         """From connecting to the end of the agent; why the connection was lost, if it was."""
@@ -210,9 +211,12 @@ class HostRunner:
             async for events in link.events():
                 for event in events:
                     self._on_event(event)
-                consumed = sum(len(e.data.encode("utf-8", "surrogateescape")) for e in events if isinstance(e, Log))
+                consumed = sum(len(e.data) for e in events if isinstance(e, Log))
                 if consumed:
                     link.send(Credit(consumed))
+            if not self._last_word:
+                with contextlib.suppress(TimeoutError):
+                    self._last_word = await asyncio.wait_for(link.noise(), timing.grace)
         finally:
             self._link = None
             pinging.cancel()
@@ -266,37 +270,14 @@ class HostRunner:
                 self._leave_when_empty()
 
     def _on_prepared(self, event: Prepared) -> None:
-        name, python = self._config.name, self._python
-        if not event.ok and event.phase == "setup":
-            raise HostError(f"setup failed: {event.text}", f"Mend hosts.{name}.setup; R tries again.", hopeless=True)
-        where = python + (f" (Python {event.python})" if event.python else "")
-        if event.python and (least := least_python()) > tuple(map(int, event.python.split(".")[:2])):
-            mend = f"Set hosts.{name}.python to a Python {least[0]}.{least[1]} or newer; R tries again."
-            raise HostError(f"{where} is too old for dgconsole", mend, hopeless=True)
-        mend = f"Mend hosts.{name}.python, or install it there; R tries again."
-        if not event.ok:
-            raise HostError(f"{where} has no dgconsole: {event.text}", mend, hopeless=True)
-        if event.version != self._wiring.version:
-            raise HostError(
-                f"{where} has dgconsole {event.version}, this is {self._wiring.version}",
-                f"Install {self._wiring.version} there; R tries again.",
-                hopeless=True,
-            )
-        if missing := [package for package, version in event.packages.items() if not version]:
-            raise HostError(f"{where} has no {', '.join(missing)}, which clients need", mend, hopeless=True)
-        self._compare(event.packages)
+        if error := refusal(event, self._config.name, self._python, self._wiring.version):
+            raise error
+        if warning := other_versions(event.packages):
+            self._wiring.log(self._config.name, "WARNING", warning)
         self._mend = ""
         self._up_since = asyncio.get_running_loop().time()
         self._move(HostEvent.PREPARED)
         self.processes.launch(self._python, self._server)
-
-    def _compare(self, packages: dict[str, str]) -> None:
-        """Say where values may come out otherwise than here."""
-        ours = own_versions()
-        others = [f"{p} {v} (here {ours[p]})" for p, v in packages.items() if p in ours and v != ours[p]]
-        if others:
-            words = f"other versions than here, so values may differ in the last digit: {', '.join(others)}"
-            self._wiring.log(self._config.name, "WARNING", words)
 
     def _leave_when_empty(self) -> None:
         if self._state is HostState.DRAINING and not self.processes.any_running():

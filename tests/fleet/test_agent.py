@@ -166,6 +166,20 @@ async def test_a_client_that_ends_with_the_agent_is_told_apart_and_none_starts_a
     assert (exited["status"], exited["with_agent"]) == (-signal.SIGKILL, True)
 
 
+async def test_clients_that_end_in_the_middle_of_a_word_are_all_told_of(agent, tmp_path):
+    """Their last output and their end are found in one look."""
+    made = await agent()
+    made.tell(prepare())
+    await made.hear("prepared")
+    names = [f"c{k}" for k in range(40)]
+    for name in names:
+        argv = ("sh", "-c", "echo words; echo more >&2; exit 3")
+        made.tell(Start(name, argv, str(tmp_path / name), {}, "token", ".lock", "client.log"))
+    assert {(await made.hear("exited"))["name"] for _ in names} == set(names)
+    made.tell(QuitAgent(1.0))
+    assert (await made.hear("ended"))["why"] == "told to"
+
+
 async def test_it_ends_though_nobody_reads_what_it_says(agent, tmp_path):
     """As with a console that is stopped: its pipe is full, and stays so."""
     talks = "import sys\nwhile True: print('x' * 99)\n"

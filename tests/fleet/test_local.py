@@ -287,3 +287,15 @@ async def test_an_agent_that_is_ended_has_its_clients_brought_back(run_fleet, cl
     await watched.until(lambda: sum(text == "up" for *_, text in watched.lines) == 4)
     assert [(end.text, again) for _, _, end, again in watched.ends] == [("ended with its host agent", True)] * 2
     assert ("here", HostState.BACKING_OFF, "the host agent ended: SIGTERM") in watched.changes
+
+
+async def test_an_agent_that_breaks_says_how(run_fleet, client_python):
+    watched = run_fleet(HostConfig(name="here", python=client_python(WAITS)))
+    await watched.until(lambda: "up" in watched.said("here-1"))
+    (runner,) = watched.fleet._runners.values()
+    runner._link._channel.write(b"no order\n")
+    await watched.until(lambda: watched.said("here-1").count("up") == 2)
+    (reason,) = [reason for _, state, reason in watched.changes if state is HostState.BACKING_OFF]
+    assert reason.startswith("the host agent ended: ")
+    assert "JSONDecodeError" in reason
+    assert watched.ends[0][3] is True
