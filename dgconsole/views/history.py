@@ -37,10 +37,10 @@ def history_lines(
 
 
 def _attempt(attempt: AttemptRow, signs: Signs) -> list[list[Cell]]:
-    good, running = attempt.outcome == "completed", attempt.ended is None
+    good, running = attempt.outcome == "completed", attempt.ended is None or attempt.outcome == "delivered"
     tone = "good" if good else "busy" if running else "hot"
     ornament = signs.plain("✓", "+") if good else signs.plain("▶", ">") if running else signs.plain("✗", "x")
-    outcome = "running" if running else harmless(attempt.outcome)
+    outcome = "running" if attempt.ended is None else harmless(attempt.outcome)
     lines = [
         [
             Cell(f"{ornament} attempt {attempt.attempt}", tone),

@@ -226,6 +226,7 @@ def test_a_history_tells_each_attempt():
                 stages={"generate": 2.0},
             ),
             AttemptRow(attempt=2, client="db02-1", host="db02", started=950.0, ended=None, outcome=""),
+            AttemptRow(attempt=3, client="db02-1", host="db02", started=960.0, ended=961.0, outcome="delivered"),
         ),
     )
     text = "\n".join(
@@ -233,7 +234,8 @@ def test_a_history_tells_each_attempt():
     )
     assert "chunk 4321   ↻ retrying" in text
     assert "in 1 min" in text
-    assert "attempt 2  running" in text
+    assert "▶ attempt 2  running" in text
+    assert "▶ attempt 3  delivered" in text
     assert "after 3.50 s" in text
     assert "no space" in text
     assert "(disk)" in text
