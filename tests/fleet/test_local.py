@@ -299,3 +299,13 @@ async def test_an_agent_that_breaks_says_how(run_fleet, client_python):
     assert reason.startswith("the host agent ended: ")
     assert "JSONDecodeError" in reason
     assert watched.ends[0][3] is True
+
+
+async def test_a_client_that_has_run_long_enough_has_its_tries_back(run_fleet, client_python, monkeypatch):
+    monkeypatch.setattr("dgconsole.fleet.processes.STEADY", 0.0)
+    watched = run_fleet(HostConfig(name="here", clients=1, python=client_python(WAITS)))
+    for starts in range(1, 7):
+        await watched.until(lambda n=starts: watched.said("here-1").count("up") == n)
+        os.kill(watched.fleet.processes()[0].pid, signal.SIGKILL)
+        await watched.until(lambda n=starts: len(watched.ends) == n)
+    assert all(again for *_, again in watched.ends)
