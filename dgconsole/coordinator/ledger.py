@@ -268,7 +268,10 @@ class Ledger(_Stored):
 
     def note(self, name: str) -> str | None:
         """The note of that name, if there is one."""
-        row = self._connection.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
+        try:
+            row = self._connection.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
+        except sqlite3.Error as error:
+            raise _damaged(self.path, error) from error
         return str(row[0]) if row else None
 
     def write_note(self, name: str, text: str) -> str:

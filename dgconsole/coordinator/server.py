@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from dgconsole import __version__
 from dgconsole.coordinator import events as e
-from dgconsole.coordinator import ledger as ledgers
 from dgconsole.coordinator.acceptor import Acceptor
 from dgconsole.coordinator.committer import Committer
 from dgconsole.coordinator.core import Core
 from dgconsole.coordinator.incoming import Incoming
 from dgconsole.coordinator.ledger import Ledger
+from dgconsole.coordinator.opening import FINISHED, load, open_ledger, ready, recover
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.peers import BundleItem, Peer
 from dgconsole.coordinator.reading import Reading
@@ -48,9 +48,6 @@ _PARTING = 1.0
 
 _ENDING = 30.0
 """Seconds for the destination to answer for open transactions when the session ends."""
-
-_FINISHED = "finished"
-"""Name of the ledger's note that the destination has done what follows the last chunk."""
 
 _RECEIVING = 4
 """So many files may be written to at a time."""
@@ -146,15 +143,15 @@ class Coordinator(Reading):
         loop = asyncio.get_running_loop()
         ledger = None
         try:
-            ledger, done = await loop.run_in_executor(threads["ledger"], _open, run_dir.ledger, targets)
+            ledger, done = await loop.run_in_executor(threads["ledger"], open_ledger, run_dir.ledger, targets)
             ends: Mapping[int, TransactionEnd] = {}
             tables = [table.name for table in plan.tables if table.delivered]
             if isinstance(destination, TransactionalDestination):
                 options = replace(options, grouped=True, direct=True)
-                ends = {} if done else await _recover(destination, tables)
+                ends = {} if done else await recover(destination, tables)
             else:
-                await loop.run_in_executor(threads["destination"], _ready, destination, tables)
-            core, tally = await loop.run_in_executor(threads["ledger"], _load, ledger, targets, ends, options, clock)
+                await loop.run_in_executor(threads["destination"], ready, destination, tables)
+            core, tally = await loop.run_in_executor(threads["ledger"], load, ledger, targets, ends, options, clock)
         except BaseException:
             if ledger is not None:
                 await loop.run_in_executor(threads["ledger"], ledger.close)
@@ -439,11 +436,11 @@ class Coordinator(Reading):
         complete = counts.completed == counts.total
         if self.bug:
             return ()
-        if grouped and complete and await self._ledgers(self._ledger.note, _FINISHED) is not None:
+        if grouped and complete and await self._ledgers(self._ledger.note, FINISHED) is not None:
             return ()
         words = await self._taker.finish(complete=complete, partial_sky=partial_sky)
         if grouped and complete:
-            trouble = await self._ledgers(self._ledger.write_note, _FINISHED, "yes")
+            trouble = await self._ledgers(self._ledger.write_note, FINISHED, "yes")
             return (*words, f"the ledger cannot be written: {trouble}") if trouble else words
         return words
 
@@ -526,55 +523,3 @@ def _unix_socket(address: str) -> socket.socket:
     finally:
         os.umask(before)
     return made
-
-
-def _open(path: Path, targets: NDArray[np.int32]) -> tuple[Ledger, bool]:
-    """The ledger, and whether a transactional destination has nothing left to do for it."""
-    if not path.exists():
-        ledgers.create(path, targets)
-    ledger = Ledger(path)
-    try:
-        return ledger, ledger.whole(targets) and ledger.note(_FINISHED) is not None
-    except BaseException:
-        ledger.close()
-        raise
-
-
-def _load(
-    ledger: Ledger,
-    targets: NDArray[np.int32],
-    ends: Mapping[int, TransactionEnd],
-    options: Options,
-    clock: Clock,
-) -> tuple[Core, Tally]:
-    kept = ledger.start(targets, clock.wall(), ends)
-    tally = Tally()
-    for ended in ledger.ended():
-        tally.add(ended, *kept.names[ended.client])
-    core = Core(
-        kept.chunks,
-        options,
-        names=kept.names,
-        failures=kept.failures,
-        limbo=kept.limbo,
-        next_transaction=kept.next_transaction,
-        offset=clock.wall() - clock.now(),
-    )
-    return core, tally
-
-
-async def _recover(destination: TransactionalDestination, tables: Sequence[str]) -> Mapping[int, TransactionEnd]:
-    """Make it ready; what became there of what earlier sessions left open."""
-    try:
-        await destination.prepare(tables)
-        return await destination.recover()
-    except ChunkError as error:
-        raise InputError(Problem(error.text)) from error
-
-
-def _ready(destination: Destination, tables: Sequence[str]) -> None:
-    try:
-        destination.prepare(tables)
-        destination.sweep()
-    except ChunkError as error:
-        raise InputError(Problem(error.text)) from error

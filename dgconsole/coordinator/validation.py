@@ -111,9 +111,11 @@ def _rest(core: "Books") -> list[str]:
             found.append(f"{client.name} and its connection {client.peer} disagree")
         if (client.name in core.askers) != (client.wanted > 0):
             found.append(f"{client.name} wants {client.wanted} chunks; who waits: {list(core.askers)}")
-    for acceptance in core.accepting.values():
-        if acceptance.folder and core.peers.get(acceptance.peer) != acceptance.client:
-            found.append(f"{acceptance.client} is to keep files and is not there: {acceptance}")
+    found += [
+        f"{acceptance.client} is to keep files and is not there: {acceptance}"
+        for acceptance in core.accepting.values()
+        if acceptance.folder and core.peers.get(acceptance.peer) != acceptance.client
+    ]
     unfinished = chunks.counts[State.PENDING : State.COMPLETED]
     if core.run.finished and (any(unfinished) or (core.options.grouped and core.transactions)):
         found.append(f"finished with {unfinished} pending, assigned, delivered and {core.transactions}")
