@@ -62,6 +62,13 @@ def dgvisits() -> int:
     return guarded(main)
 
 
+def dgschema() -> int:
+    """``dgschema COMMAND``: ingest JSON, ``.cfg`` files and specs from a schema, and whether they agree."""
+    from dgconsole.schema.command import main
+
+    return guarded(main)
+
+
 def guarded(main: Main, argv: Sequence[str] | None = None) -> int:
     """Run one command; bad input becomes its lines on stderr and status 2, an interrupt 130."""
     try:
