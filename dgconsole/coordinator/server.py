@@ -49,6 +49,9 @@ _PARTING = 1.0
 _ENDING = 30.0
 """Seconds for the destination to answer for open transactions when the session ends."""
 
+_BACKLOG = 1024
+"""So many clients may knock at the same moment; on a UNIX socket the next one would be turned away."""
+
 _RECEIVING = 4
 """So many files may be written to at a time."""
 
@@ -208,11 +211,13 @@ class Coordinator(Reading):
         loop = asyncio.get_running_loop()
         try:
             if address.startswith("unix:"):
-                server = await loop.create_unix_server(self._peer, sock=_unix_socket(address))
+                server = await loop.create_unix_server(self._peer, sock=_unix_socket(address), backlog=_BACKLOG)
                 actual = address
             else:
                 host, _, port = address.rpartition(":")
-                server = await loop.create_server(self._peer, host.strip("[]") or "127.0.0.1", int(port))
+                server = await loop.create_server(
+                    self._peer, host.strip("[]") or "127.0.0.1", int(port), backlog=_BACKLOG
+                )
                 where = server.sockets[0].getsockname()
                 actual = f"[{where[0]}]:{where[1]}" if ":" in where[0] else f"{where[0]}:{where[1]}"
         except (OSError, ValueError, OverflowError) as error:
