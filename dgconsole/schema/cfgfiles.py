@@ -105,7 +105,8 @@ def _there(folder: Path | None, table: str) -> dict[str, Any] | None:
 def _fresh(fields: Fields, tiling: tuple[int, int], overlap: float) -> dict[str, Any]:
     part: dict[str, Any] = {"num-stripes": tiling[0], "num-sub-stripes": tiling[1]}
     if fields.position is not None:
-        part |= {"pos": ", ".join(fields.position), "overlap": overlap}
+        part["pos"] = ", ".join(fields.position)
+    part["overlap"] = overlap if fields.position is not None else 0.0
     if fields.id:
         part["id"] = fields.id
     part |= {"chunk": CHUNK, "sub-chunk": SUB_CHUNK}
