@@ -395,6 +395,15 @@ class MariaDb:
             self._server.wait()
             self._server = None
 
+    def freeze(self) -> None:
+        """Have the server stand still, its connections open, until ``thaw``."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._server is not None
+        self._server.send_signal(signal.SIGCONT)
+
     def connect(self, database: str | None = None, **more: Any) -> "pymysql.Connection[Any]":
         """A connection as root; the caller closes it."""
         given: dict[str, Any] = {"unix_socket": str(self.socket), "user": "root", "autocommit": True} | more

@@ -19,6 +19,7 @@ from dgconsole.client.orders import (
     Closed,
     Discard,
     Event,
+    Expect,
     KeepFiles,
     KeptFiles,
     Leave,
@@ -212,6 +213,8 @@ class Edge(asyncio.Protocol):
     def _do(self, order: Order) -> None:
         if isinstance(order, Send):
             self._write(order.message)
+        elif isinstance(order, Expect):
+            self._worker.expect(order.chunks)
         elif isinstance(order, Make):
             self._idle.clear()
             self._worker.make(order.chunk, order.attempt, order.transaction)

@@ -15,6 +15,7 @@ from dgconsole.client.orders import (
     Closed,
     Discard,
     Event,
+    Expect,
     KeepFiles,
     KeptFiles,
     Leave,
@@ -218,6 +219,7 @@ class Loop:
             self._queue.extend(message.chunks)
             if message.transaction:
                 self._transactions.update(dict.fromkeys(message.chunks, message.transaction))
+                self._orders.append(Expect(tuple(chunk for chunk, _ in message.chunks)))
             self._go_on(now)
         else:
             for chunk, attempt in message.chunks:

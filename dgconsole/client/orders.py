@@ -143,6 +143,13 @@ class Prepare(Order):
 
 
 @dataclass(frozen=True, slots=True)
+class Expect(Order):
+    """These chunks came in one hand, to be made in their turn; the destination may want to place them together."""
+
+    chunks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Make(Order):
     """Make this chunk; one at a time. ``transaction``: the destination's, that it is loaded in; 0: it has none."""
 

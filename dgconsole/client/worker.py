@@ -2,7 +2,7 @@
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 from dgconsole.client.maker import ChunkMaker
@@ -10,6 +10,7 @@ from dgconsole.client.meter import Meter
 from dgconsole.client.orders import Broke, Event, Made, Planned, Unprepared
 from dgconsole.client.rules import blame, in_a_line
 from dgconsole.client.workdir import Workdir
+from dgconsole.ingest.destination import PlacingDelivery
 from dgconsole.ingest.keep import KeepDelivery
 from dgconsole.support.errors import ChunkError, DgError, Fault
 from dgconsole.support.logs import harmless
@@ -43,6 +44,11 @@ class Worker:
         """Build plan and maker; Planned or Unprepared follows."""
         self._begin(lambda: self._prepare(setup))
 
+    def expect(self, chunks: Sequence[int]) -> None:
+        """These will be made."""
+        if self._maker is not None and isinstance(self._maker.delivery, PlacingDelivery):
+            self._maker.delivery.expect(chunks)
+
     def make(self, chunk: int, attempt: int, transaction: int = 0) -> None:
         """Make one chunk; Made or Broke follows."""
         self._begin(lambda: self._make(chunk, attempt, transaction))
@@ -67,9 +73,9 @@ class Worker:
         self._maker.delivery.keep(chunk, attempt)
 
     def leave(self) -> None:
-        """Remove what was neither kept nor discarded; only while nothing is made or kept."""
-        if self._maker is not None and isinstance(self._maker.delivery, KeepDelivery):
-            self._maker.delivery.leave()
+        """Close the delivery; only while nothing is made or kept."""
+        if self._maker is not None:
+            self._maker.delivery.close()
 
     def close(self) -> None:
         """End the thread after the job in hand."""

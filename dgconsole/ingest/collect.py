@@ -60,6 +60,9 @@ class CollectDelivery:
                 for name in (home_name(chunk), overlap_name(chunk)):
                     (self._out / table / attempt_name(name, attempt)).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Files that were sent are removed at once."""
+
     def _send(self, chunk: int, attempt: int, table: str, file: WrittenFile) -> None:
         digest = file_digest()
         left = file.bytes

@@ -53,6 +53,17 @@ class Delivery(Protocol):
     def discard(self, chunk: int, attempt: int) -> None:
         """Remove whatever this attempt has written; nothing to remove is no error."""
 
+    def close(self) -> None:
+        """Nothing more is delivered: end connections, and remove what nobody will ask for. Any thread."""
+
+
+@runtime_checkable
+class PlacingDelivery(Protocol):
+    """A delivery that has to find out where each chunk goes, and does so for many at a time."""
+
+    def expect(self, chunks: Sequence[int]) -> None:
+        """These will be delivered soon; from any thread, and in no time."""
+
 
 class Attempt(NamedTuple):
     """An attempt that passed the fence: the final names of its files by table; none where there were no rows."""

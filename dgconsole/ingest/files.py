@@ -51,6 +51,9 @@ class FilesDelivery:
                 for name in (home_name(chunk), overlap_name(chunk)):
                     (self._root / table / attempt_name(name, attempt)).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """What nobody asks for is swept by the console."""
+
 
 class FilesDestination:
     """Coordinator's side: renames all files of an attempt, then fsyncs each folder once."""

@@ -114,7 +114,7 @@ class KeepDelivery:
                 self._aside.discard(chunk, attempt)
             raise
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Nothing more is made or kept: what attempts left goes. What cannot be removed, the next start does."""
         self._folder.clear_others()
         self._folder.leave()

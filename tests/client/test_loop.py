@@ -15,6 +15,7 @@ from dgconsole.client.orders import (
     Closed,
     Discard,
     Event,
+    Expect,
     KeepFiles,
     KeptFiles,
     Leave,
@@ -131,6 +132,10 @@ def test_chunks_are_made_for_the_transaction_that_they_were_handed_out_in(driven
     driven.hear(m.Assign(((3, 1),), transaction=72))
     driven.feed(made(2))
     assert driven.take(Make) == [Make(1, 1, 71), Make(2, 1, 71), Make(3, 1, 72)]
+
+
+def test_chunks_of_a_transaction_are_announced_before_the_first_is_made(driven: Driven) -> None:
+    assert driven.hear(m.Assign(((1, 1), (2, 1)), transaction=71))[:2] == [Expect((1, 2)), Make(1, 1, 71)]
 
 
 def test_when_a_chunk_fails_the_rest_of_its_transaction_goes_back_at_once(driven: Driven) -> None:

@@ -86,6 +86,9 @@ def test_one_commit_for_each_transaction_and_its_chunks_on_their_workers(filled:
     sent = commits(filled)
     assert len(sent) == len(set(sent)) == filled.states().count("FINISHED")
     assert set(filled.qserv.state.databases["skydb"].chunks.values()) == {"w1", "w2"}
+    asked = [seen.body["chunks"] for seen in filled.qserv.came("POST", "/ingest/chunks")]
+    assert sorted(chunk for chunks in asked for chunk in chunks) == CHUNKS
+    assert max(map(len, asked)) == 5, "a hand of chunks is placed with one call"
 
 
 def test_a_commit_whose_answer_is_lost(filled: Filled) -> None:

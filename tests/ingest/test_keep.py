@@ -157,7 +157,7 @@ def test_what_a_dead_neighbour_left_is_cleared_by_who(root: Path, delivery: Keep
     if when == "starts":
         client(root, "far-3-00000003").prepare()
     else:
-        delivery.leave()
+        delivery.close()
     assert aside(root) == []
     assert not (root / ".far-2-00000002").exists()
     assert (root / ".made.by-hand").is_dir()
@@ -214,7 +214,7 @@ def test_who_leaves_takes_all_but_what_is_kept(root: Path, delivery: KeepDeliver
     write(delivery, 1, BOTH)
     delivery.keep(7, 1)
     write(delivery, 2, BOTH)
-    delivery.leave()
+    delivery.close()
     assert sorted(path.name for path in root.iterdir()) == [".dgconsole", "Object", "Source"]
     assert len(final(root)) == 3
 

@@ -466,6 +466,72 @@ def test_a_server_that_stays_away(base: Base) -> None:
 
 
 @pytest.mark.slow
+def test_it_beats_as_long_as_the_server_loads(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dgconsole.ingest.mysql.link.TICK", 0.01)
+    beats = []
+
+    def beat() -> None:
+        """The server stands still from the first packet on, for a while."""
+        beats.append(len(beats))
+        base.mariadb.freeze() if len(beats) == 2 else None
+        base.mariadb.thaw() if len(beats) == 8 else None
+
+    destination, delivery = base.filling(), base.delivery(beat=beat)
+    assert destination.accept([base.deliver(delivery, ROWS, 2)]) == {}
+    assert len(beats) >= 8
+    assert len(base.rows()) == 2
+
+
+def test_a_large_file_beats_as_it_is_taken(base: Base) -> None:
+    beats: list[None] = []
+    destination, delivery = base.filling(), base.delivery(beat=lambda: beats.append(None))
+    assert destination.accept([base.deliver(delivery, "1\t0.5\ta\t7\n" * 100_000, 100_000)]) == {}
+    assert len(beats) > 10
+
+
+@pytest.mark.parametrize("at", [2, 4])
+def test_what_a_beat_raises_breaks_the_load_off(base: Base, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    monkeypatch.setattr("dgconsole.ingest.mysql.link.TICK", 0.01)
+    beats = []
+
+    def beat() -> None:
+        beats.append(len(beats))
+        if len(beats) == 2:
+            base.mariadb.freeze()
+        if len(beats) == at:
+            base.mariadb.thaw()
+            raise ChunkError(Fault.STOPPED, "abandoned")
+
+    base.filling()
+    delivery = base.delivery(beat=beat)
+    with pytest.raises(ChunkError) as caught:
+        base.deliver(delivery, ROWS, 2)
+    assert caught.value.fault is Fault.STOPPED
+    assert len(beats) == at
+    delivery.discard(7, 1)
+    assert base.tables() == []
+    delivery.close()
+
+
+def test_a_server_that_never_says_whether_it_has_loaded(base: Base, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dgconsole.ingest.mysql.link.TICK", 0.01)
+    monkeypatch.setattr("dgconsole.ingest.mysql.link.ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr("dgconsole.ingest.mysql.link.TRIES", 1)
+    beats: list[None] = []
+
+    def beat() -> None:
+        beats.append(None)
+        base.mariadb.freeze() if len(beats) == 2 else None
+
+    base.filling()
+    delivery = base.delivery(beat=beat)
+    try:
+        with pytest.raises(ChunkError, match="has taken a file and not answered in 0 s"):
+            base.deliver(delivery, ROWS, 2)
+    finally:
+        base.mariadb.thaw()
+
+
 def test_a_load_is_broken_off_from_outside(base: Base) -> None:
     """As a client does that leaves at once: its thread hangs in a load that a lock holds up."""
     base.filling()

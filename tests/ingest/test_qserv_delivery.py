@@ -50,6 +50,27 @@ async def test_chunks_are_spread_over_workers_and_stay_where_they_are(sky: Any, 
     assert len(sky.qserv.came("POST", "/ingest/chunks")) == len(sky.chunks)
 
 
+async def test_chunks_that_come_together_are_placed_with_one_call(sky: Any, transaction: int) -> None:
+    delivery = await sky.delivery()
+    delivery.expect(sky.chunks[:3])
+    for chunk in sky.chunks:
+        await sky.deliver(transaction, chunk, delivery=delivery)
+    assert sky.loaded() == sky.expected(*sky.chunks)
+    asked = [seen.body["chunks"] for seen in sky.qserv.came("POST", "/ingest/chunks")]
+    assert asked == [list(sky.chunks[:3]), *([chunk] for chunk in sky.chunks[3:])]
+
+
+async def test_an_older_qserv_places_one_at_a_time(sky: Any, transaction: int) -> None:
+    sky.qserv.be_version(53)
+    delivery = await sky.delivery()
+    delivery.expect(sky.chunks)
+    for chunk in sky.chunks:
+        await sky.deliver(transaction, chunk, delivery=delivery)
+    assert sky.loaded() == sky.expected(*sky.chunks)
+    asked = [seen.body["chunk"] for seen in sky.qserv.came("POST", "/ingest/chunk")]
+    assert asked == list(sky.chunks)
+
+
 async def test_a_chunk_with_an_overlap_only_is_placed_and_sent(sky: Any, transaction: int) -> None:
     await sky.deliver(transaction, 325, rows=0, child=0)
     assert sky.loaded() == {"objectfulloverlap_325": 2}

@@ -36,7 +36,7 @@ class MySqlDelivery:
     patience
         Seconds that a database that went away has to come back.
     beat
-        Called now and then; may raise when the chunk is not wanted any more.
+        Called again and again while a file is loaded; may raise when the chunk is not wanted any more.
     """
 
     def __init__(
@@ -100,7 +100,6 @@ class MySqlDelivery:
             self._remove_files(chunk, attempt)
 
     def close(self) -> None:
-        """End the connection."""
         self._link.close()
 
     def _discard_under(self, drop: str) -> None:
@@ -129,7 +128,8 @@ class MySqlDelivery:
         name = new_name(final_name(table, chunk, overlap=file.overlap), attempt)
         run, schema = self._link.run, self._tables[table]
         self._create(name, create_table(self._database, name, schema, self._engine))
-        loaded = run(load_data(self._link.literal(str(file.path)), self._database, name, schema))
+        sql = load_data(self._link.literal(str(file.path)), self._database, name, schema)
+        loaded = self._link.load(sql, file.bytes)
         ((warnings,),) = run("SELECT @@warning_count").rows
         if warnings:
             said = "; ".join(str(text) for _, _, text in run(f"SHOW WARNINGS LIMIT {SHOWN}").rows)

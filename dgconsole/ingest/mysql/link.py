@@ -1,14 +1,16 @@
 """One connection to the database, kept open, made again within bounds, and ended from outside."""
 
 import contextlib
+import select
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import pymysql
 from pymysql.connections import Connection
 
+from dgconsole.ingest.keepalive import keep_watch
 from dgconsole.ingest.mysql.mapping import LostError, mapped
 from dgconsole.settings.structs import IngestTarget
 
@@ -19,6 +21,12 @@ ANSWER_TIMEOUT = 600.0
 
 PATIENCE = 60.0
 """Seconds that a server that went away has to come back."""
+
+LOADED_A_SECOND = 1_000_000
+"""Bytes of a file that any server has loaded in a second."""
+
+TICK = 1.0
+"""Seconds between two beats while the server works on a file that it has."""
 
 TRIES = 3
 """How often work is begun that the loss of the connection interrupts."""
@@ -39,6 +47,23 @@ class Result(NamedTuple):
     affected: int
 
 
+if TYPE_CHECKING:
+    _Connection = Connection[Any]
+else:
+    _Connection = Connection
+
+
+class _Sending(_Connection):
+    """``watch`` is called with each packet of a file that was sent; the last one is empty."""
+
+    watch: Callable[[bytes], None] | None = None
+
+    def write_packet(self, payload: bytes) -> None:
+        super().write_packet(payload)
+        if self.watch is not None:
+            self.watch(payload)
+
+
 class Link:
     """Used by one thread at a time; ``cancel`` may be called by another.
 
@@ -47,7 +72,7 @@ class Link:
     patience
         Seconds to try to reach the server again; 0: one try.
     beat
-        Called about every second while that lasts; what it raises ends the waiting.
+        Called about every second while that lasts, and while a file is loaded; what it raises ends either.
     greet
         Called with the link after each new connection.
     """
@@ -67,7 +92,7 @@ class Link:
         self._password = password
         self._beat = beat
         self._greet = greet
-        self._connection: Connection[Any] | None = None
+        self._connection: _Sending | None = None
         self._socket: socket.socket | None = None
 
     # ---- statements
@@ -90,6 +115,51 @@ class Link:
         except LostError:
             self.close()
             raise
+
+    def load(self, sql: str, size: int) -> Result:
+        """LOAD DATA LOCAL of a file of ``size`` bytes; it beats as bytes are taken, and until the answer comes.
+
+        Raises
+        ------
+        LostError, ChunkError
+            As ``run``; no answer in a time that is enough for any server counts as lost.
+        Exception
+            What ``beat`` raised: the connection is broken off then, so that the server gives up, too.
+        """
+        connection = self._connection or self._open()
+        raised: list[BaseException] = []
+
+        def watch(payload: bytes) -> None:
+            try:
+                self._beat()
+                if not payload:
+                    self._await_answer(ANSWER_TIMEOUT + size / LOADED_A_SECOND)
+            except BaseException as error:
+                raised.append(error)
+                self.cancel()
+                raise
+
+        connection.watch = watch
+        try:
+            return self.run(sql)
+        except BaseException:
+            if raised:
+                self.close()
+                raise raised[0] from None
+            raise
+        finally:
+            connection.watch = None
+
+    def _await_answer(self, limit: float) -> None:
+        """Until there is something to read; the server's machine may be slow, its end shows by itself."""
+        assert self._socket is not None
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        deadline = time.monotonic() + limit
+        while not poll.poll(TICK * 1000):
+            if time.monotonic() > deadline:
+                raise LostError(f"the database at {self.where} has taken a file and not answered in {limit:.0f} s")
+            self._beat()
 
     def steadily(self, work: Callable[[], T]) -> T:
         """Do ``work``, from its beginning again where the connection is lost in the middle; it must bear that."""
@@ -131,14 +201,14 @@ class Link:
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
 
-    def _open(self) -> "Connection[Any]":
+    def _open(self) -> _Sending:
         # PyMySQL would leave its own socket open where nobody listens.
         try:
             made = self._reach()
         except OSError as error:
             why = error.strerror or str(error)
             raise LostError(f"no database answers at {self.where}: {why}") from error
-        connection: Connection[Any] = pymysql.connect(
+        connection = _Sending(
             user=self._target.user,
             password=self._password,
             charset="utf8mb4",
@@ -170,7 +240,7 @@ class Link:
         if target.socket is None:
             made = socket.create_connection((target.host, target.port or PORT), CONNECT_TIMEOUT)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            keep_watch(made)
             return made
         made = socket.socket(socket.AF_UNIX)
         try:

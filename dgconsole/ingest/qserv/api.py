@@ -177,7 +177,10 @@ class Controller(Versioned):
         if self.version >= MANY_CHUNKS:
             body = {"transaction_id": transaction, "chunks": list(chunks)}
             answer = await self.call("POST", "ingest/chunks", body, repeat=True)
-            return read(answer.get("locations"), list[Location])
+            placed = read(answer.get("locations"), list[Location])
+            if len(placed) != len(chunks):
+                raise LostError(f"Qserv places {len(placed)} of {len(chunks)} chunks")
+            return placed
         found = []
         for chunk in chunks:
             body = {"transaction_id": transaction, "chunk": chunk}

@@ -66,6 +66,7 @@ class QservDelivery:
         self._limits = limits
         self._places: dict[int, Location] = {}
         self._hosts: dict[str, str] = {}
+        self._expected: tuple[int, ...] = ()
 
     def prepare(self) -> None:
         with mapped(Fault.WORKDIR):
@@ -78,6 +79,9 @@ class QservDelivery:
 
     def folder(self, table: str, chunk: int) -> Path:  # noqa: ARG002
         return self._out / table
+
+    def expect(self, chunks: Sequence[int]) -> None:
+        self._expected = tuple(chunks)
 
     def deliver(self, chunk: int, attempt: int, written: Sequence[WrittenTable], *, transaction: int = 0) -> None:
         pieces = [
@@ -97,6 +101,9 @@ class QservDelivery:
                 for name in (home_name(chunk), overlap_name(chunk)):
                     (self._out / table / attempt_name(name, attempt)).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Each call of ``deliver`` has ended its own connections."""
+
     async def _reach(self) -> None:
         async with Http(self._key, self._limits) as http:
             await Controller(http, self._url, self._say).meet()
@@ -106,7 +113,8 @@ class QservDelivery:
             controller = Controller(http, self._url, self._say)
             if chunk not in self._places:
                 await controller.meet()
-                (self._places[chunk],) = await controller.locate(transaction, [chunk])
+                unknown = [chunk, *(each for each in self._expected if each != chunk and each not in self._places)]
+                self._places |= zip(unknown, await controller.locate(transaction, unknown), strict=True)
             location = self._places[chunk]
             workers = Workers(http, self._aliases, self._hosts, self._say)
             for piece in pieces:

@@ -13,6 +13,7 @@ from aiohttp import ClientTimeout
 from msgspec import Struct
 from yarl import URL
 
+from dgconsole.ingest.keepalive import keep_watch
 from dgconsole.ingest.qserv.failures import LostError, RefusedError, UnreachableError
 
 Answer = dict[str, Any]
@@ -204,13 +205,9 @@ def _session(**pool: Any) -> aiohttp.ClientSession:
 
 
 def _watched_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket on which a peer that vanished shows within minutes, however long an answer may take."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    keep_watch(made)
     return made
 
 
