@@ -62,10 +62,7 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
     InputError
         All that is wrong; no run directory has been made then.
     """
-    problems: list[Problem] = []
-    if options.report is not None and not options.report.absolute().parent.is_dir():
-        what = f"{str(options.report)!r}: there is no such folder to write it in"
-        problems.append(Problem(what, key="--report"))
+    problems = bad_options(options)
     try:
         settings, plan = load_plan(config, overrides=_overrides(options), skip_ingest=options.skip_ingest)
         problems += _unheard(options, settings)
@@ -81,6 +78,13 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
     if not path.exists():
         check_destination(settings, plan)
     return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
+
+
+def bad_options(options: SessionOptions) -> list[Problem]:
+    """What is wrong with the command line, whatever the files say."""
+    if options.report is None or options.report.absolute().parent.is_dir():
+        return []
+    return [Problem(f"{str(options.report)!r}: there is no such folder to write it in", key="--report")]
 
 
 def _overrides(options: SessionOptions) -> dict[str, str]:

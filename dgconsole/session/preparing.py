@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -40,7 +40,9 @@ trap 'dg_here $LINENO' DEBUG ERR; trap 'echo "$dg_at" >{at}' EXIT
 """
 
 
-async def run_preparation(config: Path, run_dir: Path | None, say: Say | None = None) -> tuple[str, ...]:
+async def run_preparation(
+    config: Path, run_dir: Path | None, say: Say | None = None, *, wrong: Sequence[Problem] = ()
+) -> tuple[str, ...]:
     """Run the lines in one bash, in the folder of serverCfg.yml, up to the first that fails.
 
     Whatever they leave running in their process group is ended, also where this is cancelled. ``PATH`` begins
@@ -52,6 +54,8 @@ async def run_preparation(config: Path, run_dir: Path | None, say: Say | None = 
         The run directory, None for the default; one that another console works in is refused.
     say
         Takes each line of output as it comes.
+    wrong
+        What refuses the start anyway: then nothing runs.
 
     Returns
     -------
@@ -66,6 +70,7 @@ async def run_preparation(config: Path, run_dir: Path | None, say: Say | None = 
     preparation = await asyncio.to_thread(read_preparation, config)
     if not preparation.lines:
         return ()
+    InputError.raise_if(wrong)
     refuse_used(run_dir or Path("runs") / preparation.name)
     with tempfile.TemporaryDirectory(prefix="dgconsole-") as folder, _ending_signals():
         return await _Shell(preparation, Path(folder), say).run()

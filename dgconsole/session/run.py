@@ -20,7 +20,7 @@ from dgconsole.plan.schema import database_schema
 from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
 from dgconsole.session.destinations import destination_of
-from dgconsole.session.opening import Prepared, SessionOptions, kept_in, misfits, prepare
+from dgconsole.session.opening import Prepared, SessionOptions, bad_options, kept_in, misfits, prepare
 from dgconsole.session.preparing import PREPARE, run_preparation
 from dgconsole.settings.hosts import more_hosts
 from dgconsole.settings.structs import HostConfig
@@ -126,7 +126,7 @@ class Session:
         ``say`` takes what the preparation prints. InputError: nothing was started.
         """
         clock = clock or SystemClock()
-        said = await run_preparation(config, options.run_dir, say)
+        said = await run_preparation(config, options.run_dir, say, wrong=bad_options(options))
         prepared = await asyncio.to_thread(prepare, config, hosts, options)
         run_dir = prepared.run_dir
         logbook = LogBook(run_dir.logs, clock)
@@ -143,9 +143,7 @@ class Session:
                 prepared.plan,
                 prepared.targets.ids,
                 bundle,
-                destination_of(
-                    prepared.settings, prepared.plan, run_dir, partial(logbook.write, CONSOLE, "INFO")
-                ),
+                destination_of(prepared.settings, prepared.plan, run_dir, partial(logbook.write, CONSOLE, "INFO")),
                 Options(
                     max_attempts=options.max_attempts,
                     chunks_per_request=options.chunks_per_request,
@@ -383,10 +381,7 @@ class Session:
         rows = self._coordinator.clients()
         processes = {process.name: process for process in self._crew.processes()}
         return tuple(
-            row
-            if (process := processes.get(row.name)) is None
-            else _with_process(row, process)
-            for row in rows
+            row if (process := processes.get(row.name)) is None else _with_process(row, process) for row in rows
         )
 
     def _no_client_notice(self) -> tuple[Notice, ...]:
