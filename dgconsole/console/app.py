@@ -26,7 +26,7 @@ from dgconsole.console.paint import Paint
 from dgconsole.console.pane import Pane
 from dgconsole.console.roles import Role
 from dgconsole.console.steering import Steering
-from dgconsole.console.themes import FEW_COLORS, NIGHT, THEMES, nearest, themes_for
+from dgconsole.console.themes import FEW_COLORS, NIGHT, nearest, remembered_as, themes_for
 from dgconsole.console.unbroken import Unbroken
 from dgconsole.snapshot import Quit, RunState, SessionHandle
 from dgconsole.support.clock import Clock, SystemClock
@@ -153,7 +153,7 @@ class ConsoleApp(Unbroken, Steering):
         self._leaving = False
         self._told: set[str] = set()
         self._flags: tuple[object, ...] = ()
-        for theme in (*THEMES, *FEW_COLORS):
+        for theme in self.themes:
             self.register_theme(theme)
 
     # ---- the picture
@@ -395,7 +395,8 @@ class ConsoleApp(Unbroken, Steering):
     def action_theme(self) -> None:
         names = [theme.name for theme in self.themes]
         self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.run_worker(asyncio.to_thread(remembered.keep_theme, self.theme), exit_on_error=False)
+        kept = asyncio.to_thread(remembered.keep_theme, remembered_as(self.theme))
+        self.run_worker(kept, "theme", exit_on_error=False)
 
     def watch_theme(self) -> None:
         """Everything painted by hand is painted again."""

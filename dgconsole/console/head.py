@@ -142,7 +142,7 @@ class KeyLine(Painted):
     def show(self, keys: tuple[tuple[str, str, str, bool], ...]) -> None:
         """Each key as (key, how it is written, what it does, whether it would act), most important first.
 
-        The last two (help and quit) always stay.
+        The last two (help and quit) always stay, and from 100 columns on the palette before them.
         """
         if keys != self._keys:
             self._keys = keys
@@ -150,8 +150,9 @@ class KeyLine(Painted):
 
     def _fitting(self, width: int) -> list[tuple[str, str, str, bool]]:
         kept = list(self._keys)
+        last = 3 if width >= 100 else 2
         while len(kept) > 2 and sum(len(k[1]) + len(k[2]) + 3 for k in kept) > width - 1:
-            del kept[-3]
+            del kept[-1 - min(last, len(kept) - 1)]
         return kept
 
     def cells(self, _line: int, width: int, /) -> list[Cell]:

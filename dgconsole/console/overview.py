@@ -20,6 +20,7 @@ from dgconsole.views.grid import Cell
 from dgconsole.views.logs import LogStore
 from dgconsole.views.needs import CALM, Need, need_rows, needs, unsteered
 from dgconsole.views.numbers import about, chunk_rate, short, size
+from dgconsole.views.panels import Box, arrange
 from dgconsole.views.text import plural
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Overview(Pane):
         self._wanted = ""
         self._feed: Feed | None = None
         self._needs: tuple[Need, ...] = ()
-        self._laid: tuple[object, ...] = ()
+        self._boxes: dict[str, Box] = {}
         self._log = LogStore(keep=500)
 
     def compose(self) -> ComposeResult:
@@ -58,29 +59,24 @@ class Overview(Pane):
             clients.border_title = "Clients"
             yield LineTable(id="client-table", empty="no client yet", classes="-keeps-cursor")
             yield Input(id="client-filter", placeholder="host, client, state or reason", compact=True)
-        with Vertical(id="beside"):
-            with Vertical(id="needs", classes="panel") as box:
-                box.border_title = "Needs you"
-                yield LineTable(id="need-table", header=False)
-            with Vertical(id="small-sky", classes="panel") as sky:
-                sky.border_title = "Sky"
-            yield self._log_tail("tail-beside")
-        with Vertical(id="lane"):
-            with Vertical(id="rate", classes="panel") as rate:
-                rate.border_title = "Rate"
-                yield Charts("charts", unicode=self.signs.unicode)
-            yield self._log_tail("tail-below")
-
-    def _log_tail(self, name: str) -> Vertical:
-        panel = Vertical(LogView(f"{name}-view", self._log, active=False), id=name, classes="panel tail")
-        panel.border_title = "Logs"
-        return panel
+        with Vertical(id="needs", classes="panel") as box:
+            box.border_title = "Needs you"
+            yield LineTable(id="need-table", header=False)
+        with Vertical(id="rate", classes="panel") as rate:
+            rate.border_title = "Rate"
+            yield Charts("charts", unicode=self.signs.unicode)
+        with Vertical(id="small-sky", classes="panel") as sky:
+            sky.border_title = "Sky"
+        with Vertical(id="tail", classes="panel") as tail:
+            tail.border_title = "Logs"
+            yield LogView("tail-view", self._log, active=False)
 
     def on_mount(self) -> None:
         self._clients = self.query_one("#client-table", LineTable)
         self._need_table = self.query_one("#need-table", LineTable)
         self._charts = self.query_one(Charts)
         self._field = self.query_one("#client-filter", Input)
+        self._tail = self.query_one("#tail-view", LogView)
         self._field.display = False
 
     def focus_first(self) -> None:
@@ -99,11 +95,10 @@ class Overview(Pane):
         self._arrange()
         if self.query_one("#small-sky").display:
             await self._show_sky(feed)
-        tails = [tail for tail in self.query(LogView) if tail.is_on_screen]
-        fresh = bool(tails) and await feed.pull_logs(self._log, 500)
-        for tail in tails:
-            if fresh or tail.virtual_size.height != len(self._log.shown):
-                tail.sync()
+        if self.query_one("#tail").display:
+            fresh = await feed.pull_logs(self._log, 500)
+            if fresh or self._tail.virtual_size.height != len(self._log.shown):
+                self._tail.sync()
 
     def _show_clients(self, snapshot: Snapshot) -> None:
         rows = client_tree(
@@ -157,49 +152,21 @@ class Overview(Pane):
         self._arrange()
 
     def _arrange(self) -> None:
-        """Share the room: clients get the lines they need, the rest goes below or beside them."""
+        """Share the room among the panels anew, where anything about it is different."""
         width, height = self.size
         if not height:
             return
-        rows, wants = max(len(self._clients.rows), 1) + 3 + self._field.display, max(len(self._needs), 1) + 2
-        if width < 100:
-            need = min(wants, 6 if height >= 22 else 5)
-            clients = min(max(rows, 6), max(height - need - 5, 5))
-            self._lay("-stacked", clients, need, height - clients - need)
-        elif width >= 160:
-            need = min(wants, height // 3)
-            sky = min((width * 2 // 5 - 4) // 4 + 2, (height - need) * 3 // 5)
-            clients = min(max(rows, 8), height - 14)
-            self._lay("-huge", clients, need, height - clients, sky=sky, beside=height - need - sky)
-        else:
-            below = max(min(max(wants, 15 if height >= 34 else 8), height // 2), height - rows)
-            sky = max(below - min(wants, 7), 0)
-            sky = sky if sky >= 8 else 0
-            rate = below if below < 22 else 14
-            self._lay("", height - below, below - sky, rate, sky=sky, lane=below - rate)
-
-    def _lay(
-        self, look: str, clients: int, need: int, rate: int, *, sky: int = 0, beside: int = 0, lane: int = 0
-    ) -> None:
-        laid = (look, clients, need, rate, sky, beside, lane)
-        if laid == self._laid:
+        rows = max(len(self._clients.rows), 1) + 3 + self._field.display
+        boxes = arrange(width, height, rows, max(len(self._needs), 1) + 2)
+        if boxes == self._boxes:
             return
-        self._laid = laid
-        for name in ("-stacked", "-huge"):
-            self.set_class(name == look, name)
-        heights = {
-            "clients": clients,
-            "needs": need,
-            "rate": rate,
-            "small-sky": sky,
-            "tail-beside": beside,
-            "tail-below": lane,
-        }
-        for name, lines in heights.items():
-            widget = self.query_one(f"#{name}")
-            widget.styles.height = lines
-            widget.display = lines > 2
-        self.styles.grid_rows = f"{clients} {rate + lane}"
+        self._boxes = boxes
+        for name, panel in _PANELS.items():
+            widget, box = self.query_one(panel), boxes.get(name)
+            widget.display = box is not None
+            if box is not None:
+                widget.styles.offset = (box.x, box.y)
+                widget.styles.width, widget.styles.height = box.width, box.height
 
     # ---- what the keys are about
 
@@ -316,6 +283,9 @@ class Overview(Pane):
 
     async def on_line_table_opened(self, _: LineTable.Opened) -> None:
         await self.action_open()
+
+
+_PANELS = {"clients": "#clients", "needs": "#needs", "rate": "#rate", "sky": "#small-sky", "log": "#tail"}
 
 
 def _hints(text: str) -> list[list[Cell]]:

@@ -114,7 +114,7 @@ class Sky(Pane):
         cells: list[Cell] = []
         block = "" if self.app.no_color else self.signs.plain("█" if self.size.width < 100 else "██ ", "")
         for state, sign in CHUNK_SIGNS.items():
-            color = {ChunkState.PENDING: "map-pending", ChunkState.COMPLETED: "map-done"}.get(state, sign.tone)
+            color = "map-done" if state is ChunkState.COMPLETED else f"map-{state.value}"
             cells += [
                 Cell(f"  {block}" if cells else block, color),
                 Cell(f"{self.signs.of(sign)} {state.value}", sign.tone),

@@ -24,10 +24,10 @@ COLORS: tuple[str, ...] = (
     "map-half",
     "map-most",
     "map-done",
-    "tone-soft",
-    "tone-busy",
-    "tone-warm",
-    "tone-hot",
+    "map-delivered",
+    "map-assigned",
+    "map-retrying",
+    "map-limbo",
 )
 """Colours by what a pixel shows."""
 SIGNS = "   ·░▒▓✓◆▶↻✗"
