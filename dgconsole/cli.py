@@ -17,6 +17,7 @@ from dgconsole.support.errors import BugError, DgError, InputError
 
 if TYPE_CHECKING:
     from dgconsole.session import Session
+    from dgconsole.session.secrets import Ask
     from dgconsole.settings.structs import HostConfig
 
 BAD_INPUT = 2
@@ -166,7 +167,13 @@ def _load_hosts(path: Path, config: Path | None) -> "tuple[HostConfig, ...]":
 
 
 async def _open(
-    hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace, *, headless: bool, say: Callable[[str], None]
+    hosts: "tuple[HostConfig, ...]",
+    config: Path,
+    given: Namespace,
+    *,
+    headless: bool,
+    say: Callable[[str], None],
+    ask: "Ask | None" = None,
 ) -> "Session":
     from dgconsole.session import Session, SessionOptions
 
@@ -185,7 +192,7 @@ async def _open(
         auth_key_file=given.auth_key_file,
         headless=headless,
     )
-    return await Session.open(hosts, config, options, say=say)
+    return await Session.open(hosts, config, options, say=say, ask=ask)
 
 
 async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace) -> int:
@@ -212,8 +219,11 @@ async def _run_console(hosts: "tuple[HostConfig, ...]", config: Path, given: Nam
 
     opened: list[Session] = []
 
+    def say(line: str) -> None:
+        app.say_before(f"prepare: {line}")
+
     async def start() -> "Session":
-        opened.append(await _open(hosts, config, given, headless=False, say=app.say_before))
+        opened.append(await _open(hosts, config, given, headless=False, say=say, ask=app.ask_before))
         return opened[0]
 
     app = ConsoleApp(start, Path(given.hosts).name)
