@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from skychecks import assert_right
+
+from dgconsole.sky.overlap import Overlap
+from dgconsole.sky.tiling import tiling_of
 
 pytestmark = pytest.mark.slow
 
+MIDDLE = 40000
+"""A chunk on the equator; with its neighbours its overlap tables are as in a run of the whole sky."""
 GATED = 39610
 STRETCH = "39600:39619"
 CHUNKS = list(range(39600, 39620))
@@ -53,6 +59,21 @@ def filled(project: Any, qserv: Any) -> Filled:
     return Filled(project, qserv)
 
 
+class Tables:
+    """The chunk tables, each asked of the worker that has it."""
+
+    def __init__(self, qserv: Any) -> None:
+        self._qserv = qserv
+
+    def chunks(self, table: str) -> list[int]:
+        prefix = f"{table.lower()}_"
+        found = self._qserv.chunk_tables("skydb")
+        return sorted(int(name.removeprefix(prefix)) for name in found if name.startswith(prefix))
+
+    def ask(self, chunk: int, sql: str) -> Any:
+        return self._qserv.ask("skydb", f"Object_{chunk}", sql)
+
+
 def commits(filled: Filled) -> list[str]:
     """The transactions that a commit was sent for, each as often as it was."""
     sent = [seen for seen in filled.qserv.seen if seen.method == "PUT" and seen.query.get("abort") == "0"]
@@ -77,6 +98,15 @@ def test_every_chunk_table_is_what_the_files_of_the_same_run_are(filled: Filled)
         loaded = f"{table}{'FullOverlap' * bool(overlap)}_{chunk}"
         path = filled.project.folder / "files" / "chunks" / name
         assert filled.qserv.checksum("skydb", loaded) == filled.qserv.checksum_of_file("skydb", loaded, path), name
+
+
+def test_what_is_in_the_workers_tables(filled: Filled) -> None:
+    overlap = Overlap(tiling_of(200, 5), 0.01667)
+    chunks = sorted({MIDDLE, *map(int, overlap.contributors(MIDDLE)), 0, 79600})
+    ended = filled.project.run(",".join(map(str, chunks)))
+    assert ended.status == 0, ended
+    filled.assert_whole(chunks)
+    assert_right(Tables(filled.qserv), overlap, MIDDLE)
 
 
 def test_one_commit_for_each_transaction_and_its_chunks_on_their_workers(filled: Filled) -> None:

@@ -123,6 +123,11 @@ class Qserv:
                         found[name] = count
         return found
 
+    def ask(self, database: str, name: str, sql: str) -> list[tuple[Any, ...]]:
+        """A statement to the database of the worker that has the chunk table ``name``."""
+        self.store.run(f"USE `{self._home(database, name)}`")
+        return list(self.store.query(sql))
+
     def whole_tables(self, database: str, table: str) -> dict[str, int]:
         """Rows of a regular table by worker."""
         found = {}
