@@ -18,6 +18,7 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from dgconsole.console import acting, palette, quitting, remembered, terminal
+from dgconsole.console.asking import Asking
 from dgconsole.console.dialogs import Facts
 from dgconsole.console.head import HeadLines, KeyLine, TabLine
 from dgconsole.console.helping import help_lines, key_line
@@ -28,7 +29,7 @@ from dgconsole.console.roles import Role
 from dgconsole.console.steering import Steering
 from dgconsole.console.themes import FEW_COLORS, NIGHT, nearest, remembered_as, themes_for
 from dgconsole.console.unbroken import Unbroken
-from dgconsole.snapshot import Quit, RunState, SessionHandle
+from dgconsole.snapshot import Answer, Question, Quit, RunState, SessionHandle
 from dgconsole.support.clock import Clock, SystemClock
 from dgconsole.support.errors import BugError, DgError
 from dgconsole.views import head as heads
@@ -209,6 +210,19 @@ class ConsoleApp(Unbroken, Steering):
     def say_before(self, line: str) -> None:
         """What is heard while there is no run to show yet."""
         self._head.say(line)
+
+    async def ask_before(self, text: str) -> str | None:
+        """A secret that is wanted while there is no run yet; None: no answer."""
+        answered: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        hint = "It is kept in memory only. Without it nothing is started."
+
+        def take(answer: Answer | None) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.push_screen(Asking(Question(number=0, host="", text=text), hint), take)
+        answer = await answered
+        return None if answer is None else answer.text
 
     async def _live(self) -> None:
         """Open the session, then look at it again and again."""

@@ -13,15 +13,21 @@ from dgconsole.console.unbroken import Unbroken
 from dgconsole.snapshot import Answer, Question
 from dgconsole.views.text import harmless
 
+_OF_A_HOST = "Without an answer the host is set aside; c on it asks again."
+
 
 class Asking(Unbroken, ModalScreen[Answer | None]):
-    """One question of a host; the result is the answer ("none" on escape), or None when nobody asks any more."""
+    """One question; the result is the answer ("none" on escape), or None when nobody asks any more.
+
+    ``hint`` says what happens without an answer; a host's question has one of its own.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "No answer", show=False)]
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: Question, hint: str = "") -> None:
         super().__init__()
         self.question = question
+        self._hint = _OF_A_HOST if question.host else hint
 
     def compose(self) -> ComposeResult:
         question = self.question
@@ -32,8 +38,8 @@ class Asking(Unbroken, ModalScreen[Answer | None]):
                 yield Static("\n".join(before), markup=False, classes="before")
             yield Static(asked, markup=False, classes="asked")
             yield Input(password=question.secret, compact=True, select_on_focus=False)
-            if question.host:
-                yield Static("Without an answer the host is set aside; c on it asks again.", classes="hint")
+            if self._hint:
+                yield Static(self._hint, markup=False, classes="hint")
             with Horizontal(classes="answers"):
                 yield Button("Answer", id="yes", classes="first", compact=True)
                 yield Button("No answer", id="leave", compact=True)

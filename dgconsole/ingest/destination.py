@@ -5,7 +5,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from dgconsole.support.errors import ChunkError
+from dgconsole.support.errors import ChunkError, InputError, Problem
+
+
+class SecretError(InputError):
+    """The destination wants another secret than it was shown.
+
+    ``name`` is the secret's (``ingest.authKey``, ``ingest.password``); ``said`` the refusal, ``hint`` what to do.
+    """
+
+    def __init__(self, name: str, said: str, hint: str, key: str) -> None:
+        self.name = name
+        self.said = said
+        super().__init__(Problem(f"{said}; {hint}" if hint else said, key=key))
 
 
 class WrittenFile(Protocol):

@@ -45,22 +45,27 @@ class SessionOptions(Struct, frozen=True, kw_only=True):
     """Both stand in for the keys of serverCfg.yml."""
 
 
-class Prepared(Struct, frozen=True):
-    """All input read and checked, the run directory open and locked."""
+class Given(Struct, frozen=True):
+    """All input, read and checked."""
 
     settings: RunSettings
     plan: Plan
     targets: Targets
+
+
+class Prepared(Given, frozen=True):
+    """And the run directory, open and locked."""
+
     run_dir: RunDir
 
 
-def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) -> Prepared:
-    """Read and check everything, then open the run directory (default: ``runs/<name>``). Blocks.
+def read_input(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) -> Given:
+    """Read and check all files; nothing is made yet. Blocks.
 
     Raises
     ------
     InputError
-        All that is wrong; no run directory has been made then.
+        All that is wrong.
     """
     problems = bad_options(options)
     try:
@@ -74,10 +79,22 @@ def prepare(config: Path, hosts: Sequence[HostConfig], options: SessionOptions) 
     except InputError as error:
         raise InputError(*error.problems, *problems) from error
     InputError.raise_if(problems)
+    return Given(settings, plan, targets)
+
+
+def open_run(given: Given, options: SessionOptions) -> Prepared:
+    """Try the destination of a new run, then open the run directory (default: ``runs/<name>``). Blocks.
+
+    Raises
+    ------
+    InputError
+        What has to be mended; no run directory has been made then.
+    """
+    settings, plan = given.settings, given.plan
     path = options.run_dir or Path("runs") / settings.name
     if not path.exists():
         check_destination(settings, plan)
-    return Prepared(settings, plan, targets, open_or_create(path, plan, frozen_files(settings)))
+    return Prepared(settings, plan, given.targets, open_or_create(path, plan, frozen_files(settings)))
 
 
 def bad_options(options: SessionOptions) -> list[Problem]:

@@ -15,15 +15,16 @@ from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.report import exit_status
 from dgconsole.coordinator.server import Coordinator
 from dgconsole.fleet.processes import Process
-from dgconsole.plan import bundle_items
+from dgconsole.plan import BundleItem, bundle_items
 from dgconsole.plan.schema import database_schema
 from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
 from dgconsole.session.destinations import destination_of
-from dgconsole.session.opening import Prepared, SessionOptions, bad_options, kept_in, misfits, prepare
+from dgconsole.session.opening import Prepared, SessionOptions, bad_options, kept_in, misfits, open_run, read_input
 from dgconsole.session.preparing import PREPARE, run_preparation
+from dgconsole.session.secrets import Ask, with_secret
 from dgconsole.settings.hosts import more_hosts
-from dgconsole.settings.structs import HostConfig
+from dgconsole.settings.structs import HostConfig, RunSettings
 from dgconsole.snapshot import (
     AddClient,
     AddHost,
@@ -120,14 +121,21 @@ class Session:
         clock: Clock | None = None,
         *,
         say: Callable[[str], None] | None = None,
+        ask: Ask | None = None,
     ) -> "Session":
         """Run what is to ``prepare``, plan, open the ledger, listen, start the fleet.
 
-        ``say`` takes what the preparation prints. InputError: nothing was started.
+        ``say`` takes what the preparation prints; ``ask`` puts a question to a person, where one is there.
+        InputError: nothing was started.
         """
         clock = clock or SystemClock()
         said = await run_preparation(config, options.run_dir, say, wrong=bad_options(options))
-        prepared = await asyncio.to_thread(prepare, config, hosts, options)
+        given = await asyncio.to_thread(read_input, config, hosts, options)
+        _, prepared = await with_secret(
+            given.settings,
+            ask,
+            lambda settings: asyncio.to_thread(open_run, replace(given, settings=settings), options),
+        )
         run_dir = prepared.run_dir
         logbook = LogBook(run_dir.logs, clock)
         logging.getLogger().addHandler(logbook.handler)
@@ -138,27 +146,9 @@ class Session:
             bundle = await asyncio.to_thread(
                 bundle_items, prepared.settings, prepared.plan, out_dir=str(run_dir.chunks), keep_csv=options.keep_csv
             )
-            coordinator = await Coordinator.open(
-                run_dir,
-                prepared.plan,
-                prepared.targets.ids,
-                bundle,
-                destination_of(prepared.settings, prepared.plan, run_dir, partial(logbook.write, CONSOLE, "INFO")),
-                Options(
-                    max_attempts=options.max_attempts,
-                    chunks_per_request=options.chunks_per_request,
-                    transaction_size=prepared.settings.transaction_size,
-                    heartbeat=options.heartbeat,
-                    lease=options.lease,
-                    stall_timeout=options.stall_timeout,
-                    retry_wait=options.retry_wait,
-                    direct=prepared.settings.ingest_kind != "files",
-                    keep_in=kept_in(prepared.settings, run_dir),
-                ),
-                clock,
-                logbook.write,
-                prepared.settings.secrets,
-            )
+            work = partial(_coordinate, prepared, options, bundle, clock, logbook)
+            settings, coordinator = await with_secret(prepared.settings, ask, work)
+            prepared = replace(prepared, settings=settings)
         except BaseException:
             logging.getLogger().removeHandler(logbook.handler)
             logbook.close()
@@ -570,6 +560,39 @@ class Session:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+async def _coordinate(
+    prepared: Prepared,
+    options: SessionOptions,
+    bundle: Sequence[BundleItem],
+    clock: Clock,
+    logbook: LogBook,
+    settings: RunSettings,
+) -> Coordinator:
+    """Open the ledger and the destination."""
+    run_dir = prepared.run_dir
+    return await Coordinator.open(
+        run_dir,
+        prepared.plan,
+        prepared.targets.ids,
+        bundle,
+        destination_of(settings, prepared.plan, run_dir, partial(logbook.write, CONSOLE, "INFO")),
+        Options(
+            max_attempts=options.max_attempts,
+            chunks_per_request=options.chunks_per_request,
+            transaction_size=settings.transaction_size,
+            heartbeat=options.heartbeat,
+            lease=options.lease,
+            stall_timeout=options.stall_timeout,
+            retry_wait=options.retry_wait,
+            direct=settings.ingest_kind != "files",
+            keep_in=kept_in(settings, run_dir),
+        ),
+        clock,
+        logbook.write,
+        settings.secrets,
+    )
 
 
 _BROUGHT_BACK = frozenset({ClientState.GAVE_UP, ClientState.LOST, ClientState.REFUSED})

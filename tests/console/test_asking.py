@@ -1,8 +1,9 @@
 """What a person is asked, a host that joins, a log that is wanted whole: in the console, on a session in memory."""
 
 import pytest
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 
+from dgconsole.console.app import ConsoleApp
 from dgconsole.console.asking import Asking
 from dgconsole.console.dialogs import Question as AnyQuestion
 from dgconsole.console.prompt import Prompt
@@ -170,7 +171,8 @@ async def test_w_fetches_the_whole_log_of_the_chosen_client(scene, open_console)
         await face.press("down", "l", "w")
         await face.look()
         assert session.commands == [FetchLog("db01-1")]
-        await face.press("escape", "w")
+        assert "db01-1 whole log" in face.text()
+        await face.press("escape", "escape", "w")
         await face.look()
         assert len(session.commands) == 1
         assert "choose a client" in face.text()
@@ -184,3 +186,43 @@ async def test_the_palette_fetches_a_log_from_overview(scene, open_console):
         await face.press("down")
         await palette(face, "whole log")
         assert session.commands == [FetchLog("db01-1")]
+
+
+# ---- a secret that is wanted before there is a run
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"), [(("s", "3", "enter"), "s3"), (("x", "escape"), None), (("enter",), "")], ids=str
+)
+async def test_a_secret_is_asked_for_before_the_run_is_there(scene, keys, wanted):
+    session, answers = scene("running"), []
+
+    async def start():
+        answers.append(await app.ask_before("Password of 'gen' for the database at db[1]:"))
+        return session
+
+    app = ConsoleApp(start, "hosts.yml", period=3600.0)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Asking)
+        said = " ".join(str(text.content) for text in app.screen.query(Static))
+        assert "Password of 'gen' for the database at db[1]:" in said
+        assert "kept in memory only. Without it nothing is started." in said
+        assert app.screen.query_one(Input).password
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert answers == [wanted]
+        assert not isinstance(app.screen, Asking)
+        assert app.feed is not None
+
+
+async def test_leaving_while_a_secret_is_asked_for(scene):
+    async def start():
+        await app.ask_before("Key:")
+        raise AssertionError
+
+    app = ConsoleApp(start, "hosts.yml", period=3600.0)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press("ctrl+q")
+    assert app.return_value == 130

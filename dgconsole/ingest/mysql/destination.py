@@ -4,15 +4,16 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from dgconsole.ingest.destination import Refusals
+from dgconsole.ingest.destination import Refusals, SecretError
 from dgconsole.ingest.mysql.link import Link
-from dgconsole.ingest.mysql.mapping import LostError
+from dgconsole.ingest.mysql.mapping import NOT_LET_IN, LostError, RefusedError
 from dgconsole.ingest.mysql.names import Reader, final_name, new_name, old_name, quoted
 from dgconsole.ingest.mysql.owner import Owner
 from dgconsole.ingest.mysql.statements import create_table, engine_clause
 from dgconsole.ingest.mysql.views import make_views
 from dgconsole.ingest.schema import DatabaseSchema
 from dgconsole.settings.structs import IngestTarget
+from dgconsole.settings.target import PASSWORD
 from dgconsole.support.errors import ChunkError, Fault, InputError, Problem
 from dgconsole.support.filenames import overlap_name
 
@@ -64,7 +65,7 @@ class MySqlDestination:
         Raises
         ------
         InputError
-            It cannot be reached, is another plan's, or is in use.
+            It cannot be reached, is another plan's, or is in use. SecretError: it wants another password.
         """
         self._link.patience = 0
         try:
@@ -84,7 +85,12 @@ class MySqlDestination:
     def _checked(self) -> str:
         """The server's version, after all checks."""
         sql = "SELECT @@version, @@local_infile, @@lower_case_table_names"
-        ((version, local, folds),) = self._link.steadily(lambda: self._link.run(sql)).rows
+        try:
+            ((version, local, folds),) = self._link.steadily(lambda: self._link.run(sql)).rows
+        except RefusedError as error:
+            if error.number in NOT_LET_IN:
+                raise SecretError(PASSWORD, error.said, error.hint, "ingest") from error
+            raise
         if not local:
             text = f"the database at {self._link.where} takes no LOAD DATA LOCAL: SET GLOBAL local_infile=1 there"
             raise ChunkError(Fault.DELIVER, text)

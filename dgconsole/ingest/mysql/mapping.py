@@ -7,6 +7,9 @@ import pymysql
 
 from dgconsole.support.errors import ChunkError, Fault
 
+NOT_LET_IN = (1045, 1698)
+"""The numbers of "wrong user or password"."""
+
 EXISTS = 1050
 """The number of "there is such a table already"."""
 
@@ -52,11 +55,13 @@ class LostError(ChunkError):
 
 
 class RefusedError(ChunkError):
-    """The server said no; ``number`` is that of its error."""
+    """The server said no, in the words of ``said``; ``number`` is that of its error, ``hint`` what to do."""
 
-    def __init__(self, fault: Fault, text: str, number: int) -> None:
+    def __init__(self, fault: Fault, said: str, hint: str, number: int) -> None:
+        self.said = said
+        self.hint = hint
         self.number = number
-        super().__init__(fault, text)
+        super().__init__(fault, f"{said}; {hint}" if hint else said)
 
 
 @contextmanager
@@ -79,6 +84,5 @@ def _our_error(error: pymysql.MySQLError, where: str) -> ChunkError:
     if number in _LOST:
         return LostError(f"lost the database at {where}: {said or 'the connection is closed'}")
     full = number in _FULL or (number == 1030 and "error 28" in said)
-    hint = f"; {_HINTS[number]}" if number in _HINTS else ""
-    text = f"the database at {where} refuses: {said} ({number}){hint}"
-    return RefusedError(Fault.DISK if full else Fault.DELIVER, text, number)
+    text = f"the database at {where} refuses: {said} ({number})"
+    return RefusedError(Fault.DISK if full else Fault.DELIVER, text, _HINTS.get(number, ""), number)

@@ -3,11 +3,11 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from dgconsole.ingest.destination import TransactionEnd
+from dgconsole.ingest.destination import SecretError, TransactionEnd
 from dgconsole.ingest.qserv.answers import Service, State, Transaction
 from dgconsole.ingest.qserv.api import CONTROLLER, KNOWN, OLDEST, Controller, Say, controller_url, silent
 from dgconsole.ingest.qserv.delivery import PORT
-from dgconsole.ingest.qserv.failures import QservError, RefusedError, ours
+from dgconsole.ingest.qserv.failures import QservError, RefusedError, UnauthorizedError, ours
 from dgconsole.ingest.qserv.finishing import Finishing
 from dgconsole.ingest.qserv.http import DEFAULT_LIMITS, Http, Limits
 from dgconsole.ingest.qserv.register import register
@@ -81,6 +81,9 @@ class QservDestination:
             )
             await controller.check_key(self._schema.database)
             self._announce()
+        except UnauthorizedError as error:
+            hint = "check the key (ingest.authKeyFile)"
+            raise SecretError(AUTH_KEY, f"Qserv: {error.text}", hint, "ingest.host") from error
         except QservError as error:
             raise InputError(Problem(f"Qserv: {error.text}", key="ingest.host")) from error
 

@@ -34,6 +34,10 @@ class RefusedError(QservError):
         return self.status == 200 and self.ext.get("retry_allowed") == 1
 
 
+class UnauthorizedError(RefusedError):
+    """The key is wrong, or one is wanted where none was sent."""
+
+
 class UnreachableError(QservError):
     """No connection came about: nothing of the call was sent, and it may be repeated."""
 

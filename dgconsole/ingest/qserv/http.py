@@ -14,7 +14,7 @@ from msgspec import Struct
 from yarl import URL
 
 from dgconsole.ingest.keepalive import keep_watch
-from dgconsole.ingest.qserv.failures import LostError, RefusedError, UnreachableError
+from dgconsole.ingest.qserv.failures import LostError, RefusedError, UnauthorizedError, UnreachableError
 
 Answer = dict[str, Any]
 
@@ -22,6 +22,9 @@ LARGEST_ANSWER = 256 << 20
 """Bytes: a list of all transactions with their contexts is the largest that is asked for."""
 
 LONGEST_TEXT = 600
+
+WRONG_KEY = "failed to pass authorization requirements"
+"""How the text of a refusal begins where the key is at fault."""
 
 
 class Limits(Struct, frozen=True):
@@ -191,7 +194,8 @@ class Http:
         if not answer["success"]:
             ext = answer.get("error_ext")
             why = self.scrubbed(answer.get("error") or "no reason given")
-            raise RefusedError(f"{place} refuses: {why}", ext if isinstance(ext, dict) else {}, status)
+            kind = UnauthorizedError if why.startswith(WRONG_KEY) else RefusedError
+            raise kind(f"{place} refuses: {why}", ext if isinstance(ext, dict) else {}, status)
         if status != 200:
             raise LostError(f"{place}: {method} {url.path} gave HTTP status {status}")
         return answer

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 
 from dgconsole.ingest.qserv.answers import Configuration, Database, Table
 from dgconsole.ingest.qserv.api import Controller, Say
-from dgconsole.ingest.qserv.failures import LostError, RefusedError
+from dgconsole.ingest.qserv.failures import LostError, RefusedError, UnauthorizedError
 from dgconsole.ingest.qserv.wanted import database_body, old_keys, table_body
 from dgconsole.ingest.schema import DatabaseSchema, TableSchema
 from dgconsole.support.errors import InputError, Problem
@@ -133,6 +133,8 @@ async def _lost(call: Awaitable[None], path: str) -> str:
     """What was refused goes to the user; of what was lost the reason comes back, and it is to be looked up."""
     try:
         await call
+    except UnauthorizedError:
+        raise
     except RefusedError as error:
         raise InputError(Problem(error.text, path)) from error
     except LostError as error:
