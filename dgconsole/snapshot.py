@@ -484,7 +484,7 @@ class SessionHandle(Protocol):
     async def whole_log(
         self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
     ) -> WholeLines:
-        """Up to ``limit`` lines of a whole log from byte ``at`` on, or before it; ``at`` is where a line begins or ends.
+        """Up to ``limit`` lines of a whole log from byte ``at`` on, or before it: where a line begins or ends.
 
         With a ``needle`` only the next line that holds it, if it is in what was looked at.
         """

@@ -64,8 +64,7 @@ class Feed:
         """Bring a store up to the newest line, or over all but the newest ``most``; whether it got any."""
         end, first = self.snapshot.log_end, store.next
         if end - store.next > most:
-            store.lost += end - most - store.next
-            store.next = end - most
+            store.skip_to(end - most)
         while store.next < end:
             start = store.next
             store.add(await self.handle.logs(start, PAGE))

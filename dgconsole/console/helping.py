@@ -20,6 +20,7 @@ _FIRST = (
     "level",
     "source",
     "whole_log",
+    "copy",
     "sort",
     "add_client",
     "drain",

@@ -47,6 +47,13 @@ class Pane(Unbroken, Vertical):
             self._titles[panel] = title
             self.query_one(panel).border_title = title_of(title)
 
+    def resubtitle(self, panel: str, subtitle: str) -> None:
+        """The same for what stands at its lower edge."""
+        key = f"{panel} below"
+        if self._titles.get(key) != subtitle:
+            self._titles[key] = subtitle
+            self.query_one(panel).border_subtitle = title_of(subtitle)
+
     async def refresh_from(self, feed: "Feed") -> None:
         """Show what the feed holds; called a few times a second while the screen is visible."""
 
@@ -56,6 +63,9 @@ class Pane(Unbroken, Vertical):
     def target(self) -> Target:
         """What the cursor stands on."""
         return Target()
+
+    def log_fetched(self, client: str) -> None:
+        """A client's whole log is in the run directory now."""
 
     def chunks_to_retry(self) -> tuple[int, ...]:
         """The chunks that `r` would retry here; those of them that are not in limbo do no harm."""

@@ -209,9 +209,14 @@ class Steering(App[int | DgError]):
 
     def action_whole_log(self) -> None:
         if client := self.pane.target().client:
-            self.send(FetchLog(client))
+            self.send(FetchLog(client), lambda reply: self._log_fetched(client, reply))
         else:
             self.notify("choose a client: with ← → on Logs, or under the cursor on Overview", severity="warning")
+
+    def _log_fetched(self, client: str, reply: Reply) -> None:
+        self.tell(reply)
+        if reply.ok:
+            self.pane.log_fetched(client)
 
     # ---- export
 

@@ -258,9 +258,7 @@ class Recorded:
     async def whole_log(
         self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
     ) -> WholeLines:
-        return await asyncio.to_thread(
-            read_whole, self._logs, client, at, limit, backward=backward, needle=needle
-        )
+        return await asyncio.to_thread(read_whole, self._logs, client, at, limit, backward=backward, needle=needle)
 
     async def log_files(self) -> tuple[LogFile, ...]:
         return await asyncio.to_thread(log_files, self._logs)

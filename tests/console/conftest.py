@@ -1,8 +1,10 @@
 """A session in memory, for the faces: it has what a snapshot has, remembers commands, and answers as the real one."""
 
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from textual.widgets import Static
 
 from dgconsole.console.app import ConsoleApp
 from dgconsole.console.roles import Role
+from dgconsole.records.logfiles import log_files
+from dgconsole.records.wholelog import read_whole
 from dgconsole.snapshot import (
     CHUNK_STATES,
     AddClient,
@@ -30,9 +34,12 @@ from dgconsole.snapshot import (
     Counts,
     Export,
     HostRow,
+    LogFile,
     LogLine,
+    LogMark,
     LogPage,
     Notice,
+    OlderLines,
     Pause,
     Question,
     Quit,
@@ -45,7 +52,9 @@ from dgconsole.snapshot import (
     RunState,
     Snapshot,
     Total,
+    WholeLines,
 )
+from dgconsole.views.logs import rank
 
 START = 1_795_000_000.0
 PENDING, ASSIGNED, DELIVERED, COMPLETED, LIMBO, RETRYING = range(6)
@@ -104,6 +113,7 @@ class FakeSession:
         self.notices: list[Notice] = []
         self.questions: list[Question] = []
         self.lines: list[LogLine] = []
+        self.files: list[LogLine] = []
         self.commands: list[Command] = []
         self.verdict, self.exit_status = "", None
         self.session_completed = 0
@@ -228,6 +238,36 @@ class FakeSession:
     async def logs(self, after: int, limit: int) -> LogPage:
         self._count("logs")
         return LogPage(tuple(self.lines[after : after + limit]), 0, len(self.lines))
+
+    async def older(self, source: str, before: LogMark | None, limit: int, level: int = 0) -> OlderLines:
+        """As the session reads files, of ``files``, where all of ``lines`` are as well."""
+        self._count("older")
+        taken = dict(before.taken) if before else {}
+        passed, count, found = before.wall if before else math.inf, dict(taken), []
+        for line in reversed([*self.files, *self.lines]):
+            if before and (line.wall > before.wall or (line.wall == before.wall and taken.get(line.source, 0) > 0)):
+                taken[line.source] = taken.get(line.source, 0) - (line.wall == before.wall)
+                continue
+            if line.wall != passed:
+                passed, count = line.wall, {}
+            count[line.source] = count.get(line.source, 0) + 1
+            if source in ("", line.source) and rank(line.level) >= level:
+                found.append(line)
+            if len(found) == limit:
+                return OlderLines(tuple(reversed(found)), LogMark(passed, count))
+        return OlderLines(tuple(reversed(found)), None)
+
+    async def whole_log(
+        self, client: str, at: int, limit: int, *, backward: bool = False, needle: str = ""
+    ) -> WholeLines:
+        self._count("whole_log")
+        return await asyncio.to_thread(
+            read_whole, Path(self.run_dir) / "logs", client, at, limit, backward=backward, needle=needle
+        )
+
+    async def log_files(self) -> tuple[LogFile, ...]:
+        self._count("log_files")
+        return log_files(Path(self.run_dir) / "logs")
 
     async def report(self) -> Report:
         self._count("report")

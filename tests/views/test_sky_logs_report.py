@@ -14,15 +14,12 @@ from dgconsole.snapshot import (
     ChunkHistory,
     ChunkState,
     Counts,
-    LogLine,
-    LogPage,
     Report,
     ReportRow,
     Total,
 )
 from dgconsole.views import mollweide, sky
 from dgconsole.views.history import history_lines
-from dgconsole.views.logs import LogStore, View
 from dgconsole.views.report import facts, sections, totals, verdict
 from dgconsole.views.signs import Signs
 
@@ -168,44 +165,6 @@ def test_steps_go_to_the_next_target():
     assert sky.step(targets, (9, 5), 0, -1) == (9, 1)
     assert sky.step(targets, (15, 5), 1, 0) == (15, 5)
     assert sky.step(np.zeros((3, 3), bool), (1, 1), 1, 0) == (1, 1)
-
-
-def line(number: int, source: str = "db01-1", level: str = "info", text: str = "made") -> LogLine:
-    return LogLine(number, 1000.0 + number, source, level, text)
-
-
-def test_the_store_keeps_the_newest_and_filters():
-    store = LogStore(keep=10)
-    for start in range(0, 40, 4):
-        page = tuple(line(k, f"c{k % 2}", "error" if k % 4 == 0 else "info") for k in range(start, start + 4))
-        store.add(LogPage(page, 0, start + 4))
-    assert store.next == 40
-    assert 10 <= len(store.shown) <= 12
-    store.choose(View("c0", 3))
-    assert {shown.number % 4 for shown in store.shown} == {0}
-    assert store.add(LogPage((line(40, "c0", "error"), line(41, "c1")), 0, 42)) == 1
-    assert store.sources == {"c0", "c1"}
-
-
-def test_lines_that_passed_unseen_are_counted():
-    store = LogStore()
-    store.add(LogPage((line(7), line(8)), 5, 9))
-    assert store.lost == 5
-    assert store.next == 9
-    store.add(LogPage((), 0, 9))
-    assert store.next == 9
-
-
-def test_search_goes_round_in_both_directions():
-    store = LogStore()
-    texts = ["chunk 1", "Disk full", "chunk 2", "disk full"]
-    store.add(LogPage(tuple(line(k, text=text) for k, text in enumerate(texts)), 0, 4))
-    assert store.search("disk", 0) == 1
-    assert store.search("disk", 2) == 3
-    assert store.search("Disk", 2) == 1
-    assert store.search("chunk", 1, backward=True) == 0
-    assert store.search("absent", 0) == -1
-    assert store.matches("disk") == 2
 
 
 def test_a_history_tells_each_attempt():
