@@ -119,8 +119,7 @@ class SkyCanvas(Unbroken, Widget):
         if self.map is None or self._places is None:
             return
         if self.map.pixel_of[index] < 0:
-            box = self._places.boxes[index]
-            self._look_at(Window(self.window.zoom, float(self._places.ra[index]), float(box[2] + box[3]) / 2))
+            self._look_at(Window(self.window.zoom, *self._places.middle(index)))
         pixel = int(self.map.pixel_of[index])
         self._set_cursor((pixel % self.map.width, pixel // self.map.width))
 
@@ -137,11 +136,7 @@ class SkyCanvas(Unbroken, Widget):
         zoom = min(self.window.zoom * 2, LARGEST_ZOOM) if closer else max(self.window.zoom // 2, 1)
         if zoom == self.window.zoom:
             return
-        if index >= 0:
-            box = self._places.boxes[index]
-            ra, dec = float(self._places.ra[index]), float(box[2] + box[3]) / 2
-        else:
-            ra, dec = self._position(*self.cursor)
+        ra, dec = self._places.middle(index) if index >= 0 else self._position(*self.cursor)
         self._look_at(Window(zoom, ra, dec))
         if index >= 0:
             self.point_at(index)

@@ -21,6 +21,7 @@ _BANDS = 4
 
 LARGEST_ZOOM = 128
 _STATES = len(CHUNK_STATES)
+_PART = 1 << 17
 
 
 class Window(NamedTuple):
@@ -54,34 +55,43 @@ class SkyPlaces:
 
     def __init__(self, boxes: NDArray[np.float64]) -> None:
         self.boxes = boxes
-        self.ra = (boxes[:, 0] + boxes[:, 1]) / 2
-        """float64, shape (n,): the middles."""
         south = boxes[:, 2]
-        first = np.flatnonzero(np.concatenate([[True], south[1:] != south[:-1]])[: len(boxes)])
-        sizes = np.diff(first, append=len(boxes))
-        self._theta = np.repeat(mollweide.latitude_angle((south[first] + boxes[first, 3]) / 2), sizes)
-        self._stripes = south[first]
-        self._keys = np.repeat(np.arange(len(first)) * 1000.0, sizes) + boxes[:, 0]
+        self._first = np.flatnonzero(np.concatenate([[True], south[1:] != south[:-1]])[: len(boxes)])
+        """Where each stripe begins."""
+        self._south = south[self._first]
+        self._theta = mollweide.latitude_angle((self._south + boxes[self._first, 3]) / 2)
 
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def middles(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The middles in the window's own plane, shape (n,) each: it shows x and y from -1 to 1."""
-        x, y = mollweide.across(self.ra, self._theta, window.meridian), np.sin(self._theta)
+    def middle(self, index: int) -> tuple[float, float]:
+        """RA and Dec of the middle of one chunk."""
+        ra_min, ra_max, dec_min, dec_max = self.boxes[index].tolist()
+        return (ra_min + ra_max) / 2, (dec_min + dec_max) / 2
+
+    def middles(
+        self, window: Window, first: int = 0, last: int | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The middles, from one index to before another, in the window's own plane: it shows x and y from -1 to 1."""
+        boxes = self.boxes[first:last]
+        theta = self._theta[np.searchsorted(self._first, np.arange(first, first + len(boxes)), side="right") - 1]
+        x, y = mollweide.across((boxes[:, 0] + boxes[:, 1]) / 2, theta, window.meridian), np.sin(theta)
         return x * window.zoom, (y - window.height) * window.zoom
 
     def owners(self, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
         """The index of the chunk that holds each position, -1 where none does."""
         if not len(self):
             return np.full(ra.shape, -1, np.int64)
-        stripe = np.searchsorted(self._stripes, dec, side="right") - 1
-        at = np.searchsorted(self._keys, np.maximum(stripe, 0) * 1000.0 + ra, side="right") - 1
-        found = np.maximum(at, 0)
-        box = self.boxes[found]
-        inside = (stripe >= 0) & (at >= 0) & (box[:, 2] <= dec) & (dec <= box[:, 3])
-        inside &= (box[:, 0] <= ra) & (ra <= box[:, 1])
-        return np.where(inside, found, -1)
+        stripe = np.maximum(np.searchsorted(self._south, dec, side="right") - 1, 0)
+        low = self._first[stripe]
+        high = np.append(self._first[1:], len(self))[stripe]
+        while (high - low).max(initial=0) > 1:  # the last chunk of the stripe that begins at or before ra
+            middle = (low + high) // 2
+            right = self.boxes[middle, 0] <= ra
+            low, high = np.where(right, middle, low), np.where(right, high, middle)
+        box = self.boxes[low]
+        inside = (box[:, 2] <= dec) & (dec <= box[:, 3]) & (box[:, 0] <= ra) & (ra <= box[:, 1])
+        return np.where(inside, low, -1)
 
 
 class SkyMap:
@@ -101,11 +111,10 @@ class SkyMap:
         self.width, self.height, self.window = width, height, window
         self._states = states.copy()
         ra, dec, on_sky = self.positions(np.arange(width * height))
-        self.pixel_of = self._pixels_of(places, on_sky.reshape(height, width))
+        self.pixel_of = np.empty(len(places), np.int32)
         """int32, shape (n,): the pixel of each chunk's middle, -1 outside the window."""
-        shown = self.pixel_of >= 0
-        keys = self.pixel_of[shown].astype(np.int64) * _STATES + self._states[shown]
-        self._counts = np.bincount(keys, minlength=width * height * _STATES).reshape(-1, _STATES).astype(np.int32)
+        self._counts = np.zeros((width * height, _STATES), np.int32)
+        self._place(places, on_sky.reshape(height, width))
         self.owner = np.where(on_sky, places.owners(ra, dec), -1)
         """int64, shape (pixels,): the chunk that holds the pixel's middle, -1 none."""
         self._lone = np.flatnonzero((self._counts.sum(axis=1) == 0) & (self.owner >= 0))
@@ -123,16 +132,22 @@ class SkyMap:
         y = (1 - (pixels // self.width + 0.5) / self.height * 2) / window.zoom + window.height
         return mollweide.inverse(x, y, window.meridian)
 
-    def _pixels_of(self, places: SkyPlaces, on_sky: NDArray[np.bool_]) -> NDArray[np.int32]:
+    def _place(self, places: SkyPlaces, on_sky: NDArray[np.bool_]) -> None:
+        """Find each chunk's pixel and count; a part of the chunks at a time, as a big sky takes much memory."""
         width, height = self.width, self.height
-        x, y = places.middles(self.window)
-        row = np.clip(((1 - y) / 2 * height).astype(np.int64), 0, height - 1)
         seen = on_sky.any(axis=1)
-        first = np.where(seen, np.argmax(on_sky, axis=1), 0)[row]
-        last = np.where(seen, width - 1 - np.argmax(on_sky[:, ::-1], axis=1), width - 1)[row]
-        column = np.clip(((x + 1) / 2 * width).astype(np.int64), first, last)
-        inside = (np.abs(x) <= 1.0) & (np.abs(y) <= 1.0)
-        return np.where(inside, row * width + column, -1).astype(np.int32)
+        first = np.where(seen, np.argmax(on_sky, axis=1), 0)
+        last = np.where(seen, width - 1 - np.argmax(on_sky[:, ::-1], axis=1), width - 1)
+        for start in range(0, len(places), _PART):
+            part = slice(start, start + _PART)
+            x, y = places.middles(self.window, start, start + _PART)
+            row = np.clip(((1 - y) / 2 * height).astype(np.int64), 0, height - 1)
+            column = np.clip(((x + 1) / 2 * width).astype(np.int64), first[row], last[row])
+            inside = (np.abs(x) <= 1.0) & (np.abs(y) <= 1.0)
+            pixels = row * width + column
+            self.pixel_of[part] = np.where(inside, pixels, -1)
+            keys = (pixels * _STATES + self._states[part])[inside]
+            self._counts += np.bincount(keys, minlength=self._counts.size).reshape(self._counts.shape)
 
     def update(self, states: NDArray[np.uint8]) -> NDArray[np.intp]:
         """Take in new states, shape (n,); the pixel rows that look different now."""
