@@ -159,14 +159,19 @@ def test_all_of_it_agrees(whole: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "'Filter', which the spec lacks" in said.err
 
 
+def fill(folder: Path) -> None:
+    """One chunk, by a run of its own."""
+    (folder / "hosts.yml").write_text("hosts: {here: {clients: 1}}\n")
+    code = "import sys; from dgconsole.cli import dgconsole; sys.exit(dgconsole())"
+    argv = [sys.executable, "-c", code, "hosts.yml", "--headless", "--chunks", "14007"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_a_chunk_is_made_of_it(whole: Path) -> None:
     """Nothing but the schema: spec, .cfg and JSON carry a run, the files have the schema's columns in its order."""
-    (whole / "hosts.yml").write_text("hosts: {here: {clients: 1}}\n")
-    code = "import sys; from dgconsole.cli import dgconsole; sys.exit(dgconsole())"
-    argv = [sys.executable, "-c", code, "hosts.yml", "--headless", "--chunks", "14007"]
-    done = subprocess.run(argv, cwd=whole, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
+    fill(whole)
     chunks = whole / "runs/skydb/chunks"
     row = (chunks / "Object/chunk_14007.txt").read_text().splitlines()[0].split("\t")
     assert len(row) == 14
@@ -179,6 +184,26 @@ def test_a_chunk_is_made_of_it(whole: Path) -> None:
     forced = [line.split("\t") for line in (chunks / "ForcedSource/chunk_14007.txt").read_text().splitlines()]
     assert forced
     assert {row[2] for row in forced} <= objects
+
+
+@pytest.mark.slow
+def test_a_database_takes_its_types(whole: Path, mariadb: Any) -> None:
+    """Nothing is cut or refused on the way into a real server, and its columns are the schema's."""
+    database = mariadb.schema(made=False)
+    target = f"kind: mysql, socket: {mariadb.socket}, user: root, dbName: {database}, cfgDir: json"
+    (whole / "serverCfg.yml").write_text(SERVER.replace("dbName: skydb, cfgDir: json", target))
+    for path in (whole / "json").iterdir():
+        path.write_text(path.read_text().replace('"database": "skydb"', f'"database": "{database}"'))
+    fill(whole)
+    names = "SELECT column_name, column_type FROM information_schema.columns WHERE table_schema = DATABASE()"
+    kinds = dict(mariadb.query(f"{names} AND table_name = 'Object_14007'", database=database))
+    assert list(kinds)[:3] == ["objectId", "coord_dec", "coord_ra"]
+    assert (kinds["seen"], kinds["primary"], kinds["skymap"]) == ("datetime(3)", "tinyint(1)", "varchar(12)")
+    ((rows, first, last),) = mariadb.query(
+        "SELECT COUNT(*), CAST(MIN(seen) AS CHAR), CAST(MAX(seen) AS CHAR) FROM Object_14007", database=database
+    )
+    assert rows > 500
+    assert "2026" <= first < last < "2036"
 
 
 # ---- from the spec
