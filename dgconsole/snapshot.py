@@ -65,7 +65,7 @@ class Counts(Struct, frozen=True):
         return self.assigned + self.delivered
 
 
-class ClientRow(Struct, frozen=True, kw_only=True):
+class ClientRow(Struct, frozen=True, kw_only=True, gc=False):
     """One client.
 
     ``last_word`` is seconds since it was last heard, None before its first word; ``chunk`` -1 when it has none;
@@ -256,7 +256,7 @@ class ChunkHistory(Struct, frozen=True, kw_only=True):
     attempts: tuple[AttemptRow, ...]
 
 
-class LogLine(Struct, frozen=True):
+class LogLine(Struct, frozen=True, gc=False):
     """One numbered line. ``source`` is a client's name, a host's, or "console"."""
 
     number: int

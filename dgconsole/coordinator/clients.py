@@ -1,7 +1,8 @@
 """One client as the core knows it."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 from msgspec import Struct, structs
 
@@ -88,7 +89,9 @@ class Client:
     meter: Meter = field(default_factory=Meter)
 
     def copy(self) -> "Client":
-        return replace(self, hand=dict(self.hand))
+        made = Client(*_ALL_OF(self))
+        made.hand = dict(self.hand)
+        return made
 
     @property
     def over(self) -> bool:
@@ -131,3 +134,7 @@ class Client:
         if self.draining:
             return ClientState.DRAINING
         return ClientState.WORKING if self.hand else ClientState.IDLE
+
+
+_ALL_OF = attrgetter(*(each.name for each in fields(Client)))
+"""All values of a client, in order: it is copied for every batch in which it says something."""

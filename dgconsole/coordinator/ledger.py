@@ -176,7 +176,7 @@ class Ledger(_Stored):
                 "synchronous = FULL",
                 "foreign_keys = ON",
                 "wal_autocheckpoint = 4000",
-                "cache_size = -65536",
+                "cache_size = -32768",
             ):
                 self._connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:

@@ -33,6 +33,7 @@ from dgconsole.snapshot import (
     ChunkStates,
     ChunkTable,
     ClientRow,
+    ClientState,
     Counts,
     Notice,
     Report,
@@ -143,6 +144,11 @@ class Reading:
         """The clients of this session, in the order in which they were first heard of."""
         now = self._clock.now()
         return tuple(self._client_row(client, now) for client in self._core.clients.values())
+
+    def client_states(self) -> Iterator[ClientState]:
+        """What each of them does, one by one."""
+        now, heartbeat = self._clock.now(), self._core.options.heartbeat
+        return (client.shown(now, heartbeat) for client in self._core.clients.values())
 
     def _client_row(self, client: Client, now: float) -> ClientRow:
         done = self._tally.clients.get(client.name) or Sum()

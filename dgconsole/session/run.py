@@ -243,7 +243,7 @@ class Session:
     def _somebody_works(self) -> bool:
         if self._crew.alive():
             return True
-        return any(row.state in _TAKES_PART for row in self._coordinator.clients())
+        return any(state in _TAKES_PART for state in self._coordinator.client_states())
 
     async def _end_transactions(self) -> None:
         """Headless, and no client will do anything more: what the destination has open is committed or undone."""
@@ -379,7 +379,7 @@ class Session:
             return ()
         if not self._crew.started or self._somebody_works():
             return ()
-        if any(row.state in _BROUGHT_BACK for row in self._coordinator.clients()):
+        if any(state in _BROUGHT_BACK for state in self._coordinator.client_states()):
             return (Notice("No client is left; R starts them again.", "R", "error"),)
         return (Notice("No client is left; + on a host starts one.", "+", "error"),)
 
