@@ -40,10 +40,17 @@ class Charts(Painted):
         """Whether name, curve and value of a series stand on one line."""
         return self.size.height < 6
 
-    @property
-    def _lines(self) -> int:
-        """Lines of curve for each series."""
-        return 1 if self._shared else self.size.height // 3 - 1
+    def _line_of(self, y: int) -> tuple[int, int, int]:
+        """Which series line ``y`` belongs to, which of its lines that is (0 has its name), and how many it has."""
+        if self._shared:
+            return y, 0, 1
+        each, longer = divmod(self.size.height, 3)
+        for series in range(3):
+            lines = each + (series < longer)
+            if y < lines:
+                return series, y, lines
+            y -= lines
+        return 3, 0, 1
 
     def show(self, series: tuple[Series, ...]) -> None:
         if series != self._series:
@@ -51,9 +58,7 @@ class Charts(Painted):
             self.refresh()
 
     def cells(self, y: int, width: int, /) -> list[Cell]:
-        lines = self._lines
-        each = 1 if self._shared else lines + 1
-        which, line = divmod(y, each)
+        which, line, lines = self._line_of(y)
         if which >= len(self._series):
             return []
         series = self._series[which]
@@ -67,6 +72,7 @@ class Charts(Painted):
         if line == 0:
             name = pad(series.name, max(width - len(series.value), 0))
             return [Cell(name, "dim"), Cell(series.value, "strong")]
+        lines -= 1
         level = lines - line
         curve = "".join(self._block(series, k, level, lines) for k in range(len(series.points)))
         return [Cell(curve, f"{series.tone}/{40 + 60 * (level + 1) // lines}")]

@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any
 
 from rich.cells import cell_len
+from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -21,6 +22,13 @@ from dgconsole.views.text import clip, harmless
 _log = logging.getLogger("dgconsole.console")
 
 BOLD = frozenset({"strong", "hot", "key"})
+
+
+def _light(color: str) -> float:
+    """How bright a colour is to the eye, from 0 to 1, roughly as it is perceived."""
+    red, green, blue = RichColor.parse(color.removeprefix("ansi_")).get_truecolor()  # from 0 to 255
+    linear = ((part / 255) ** 2.2 for part in (red, green, blue))
+    return float(sum(k * part for k, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)) ** 0.45)
 
 
 class Paint:
@@ -74,6 +82,16 @@ class Paint:
         if made is None:
             made = self._style(self.color(front), self.color(ground), reverse=front == "background")
             self._made[f"={front}", ground] = made
+        return made
+
+    def over(self, ground: str) -> Style:
+        """A sign over a colour of the theme, in whichever of the text's and the ground's colour is seen better."""
+        made = self._made.get(("=over", ground))
+        if made is None:
+            light = {name: _light(self.color(name)) for name in (ground, "tone-strong", "background")}
+            front = max(("tone-strong", "background"), key=lambda name: abs(light[name] - light[ground]))
+            made = self._style(self.color(front), self.color(ground), bold=True)
+            self._made["=over", ground] = made
         return made
 
     def line(self, cells: Iterable[Cell], width: int, ground: str) -> Strip:

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.geometry import Region
 from textual.message import Message
@@ -249,7 +248,7 @@ class SkyCanvas(Unbroken, Widget):
             at = x + k - len(text) // 2
             if 0 <= at < self.map.width:
                 code = int(max(upper[at], lower[at])) if row == y else int(upper[at] if row > y else lower[at])
-                cell = Strip([Segment(sign, paint_of(self).pair("tone-strong", COLORS[code]) + Style(bold=True))])
+                cell = Strip([Segment(sign, paint_of(self).over(COLORS[code]))])
                 strip = Strip.join([strip.crop(0, left + at), cell, strip.crop(left + at + 1)])
         return strip
 

@@ -75,6 +75,8 @@ def _theme(
 def _what_ansi_lacks(ground: str, surface: str, panel: str, text: str, dim: str) -> dict[str, str]:
     """Textual leaves these see-through, or in colours of its own, for a theme of the terminal's colours."""
     return {
+        "ansi-background": ground,
+        "ansi-foreground": text,
         "surface": surface,
         "panel": panel,
         "boost": panel,

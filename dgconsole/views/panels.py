@@ -60,16 +60,13 @@ def _wide(width: int, height: int, rows: int, needs: int) -> dict[str, Box]:
 
 
 def _huge(width: int, height: int, rows: int, needs: int) -> dict[str, Box]:
-    """Clients and rates at the left; needs, map and log beside them."""
-    left = width * 3 // 5
-    rate = min(max(height - rows, 11), 20)
+    """Clients, needs and rates at the left; map and log beside them."""
+    left = max(width * 3 // 5, min(132, width * 2 // 3))
     need = min(needs, height // 4)
-    sky = min((width - left - 4) // 4 + 2, (height - need) * 3 // 5)
-    log = height - need - sky
-    if log < 6:
-        sky, log = sky + log, 0
-    return _below([("clients", height - rate), ("rate", rate)], 0, left) | _below(
-        [("needs", need), ("sky", sky), ("log", log)], left, width - left
+    rate = min(max(height - need - rows, 11), 20)
+    sky = min((width - left - 4) // 4 + 2, height * 3 // 5)
+    return _below([("clients", height - need - rate), ("needs", need), ("rate", rate)], 0, left) | _below(
+        [("sky", sky), ("log", height - sky)], left, width - left
     )
 
 
