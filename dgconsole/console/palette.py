@@ -73,14 +73,14 @@ def _caller(app: "ConsoleApp", action: str, node: DOMNode) -> Callable[[], None]
 def _going_caller(app: "ConsoleApp", number: int, action: str) -> Callable[[], None]:
     """Goes to the screen first, so that what happens is seen."""
 
-    async def go_and_act() -> None:
-        app.action_go(number)
-        await app.refresh_pane()
+    async def act() -> None:
         pane: Pane = app.pane
+        await app.refresh_pane()
         pane.focus_first()
         await app.run_action(action, pane)
 
     def call() -> None:
-        app.run_worker(go_and_act(), exit_on_error=False)
+        app.action_go(number)
+        app.call_after_refresh(act)  # it has its size by then
 
     return call

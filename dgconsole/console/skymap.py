@@ -39,6 +39,9 @@ class SkyCanvas(Unbroken, Widget):
     class Moved(Message):
         """The cursor stands on another pixel, or the mouse put it there."""
 
+    class Opened(Message):
+        """A place was clicked twice."""
+
     def __init__(self, id: str, *, with_cursor: bool = False) -> None:  # noqa: A002
         super().__init__(id=id)
         self.map: SkyMap | None = None
@@ -188,6 +191,8 @@ class SkyCanvas(Unbroken, Widget):
             if not self.map.shows_targets()[y, x]:
                 y += 1
             self._set_cursor((x, y))
+            if event.chain > 1:
+                self.post_message(self.Opened())
 
     # ---- painting
 

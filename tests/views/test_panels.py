@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dgconsole.views import chunks, clients
 from dgconsole.views.panels import arrange
 
 
@@ -36,3 +37,10 @@ def test_with_much_room_map_and_log_stand_beside_the_clients(width, height, rows
     boxes = arrange(width, height, rows, needs)
     for name in ("sky", "log"):
         assert boxes[name].x >= boxes["clients"].width, name
+
+
+def test_the_title_of_a_column_has_room_for_the_arrow_of_the_order():
+    for columns, sorts in ((clients.COLUMNS, clients.SORTS), (chunks.COLUMNS, chunks.SORTS)):
+        for column in columns:
+            if column.key in sorts:
+                assert len(column.title) < column.width, column.title
