@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 TABS: tuple[str, ...] = ("Overview", "Sky", "Chunks", "Logs", "Report")
 PERIOD = 0.25
 """Seconds between two looks at the session."""
+SLEEPY_AFTER, SLEEPY = 2.0, 1.0
+"""After so many seconds in which nothing happened there are so many between two looks."""
 
 _log = logging.getLogger("dgconsole.console")
 
@@ -246,9 +248,13 @@ class ConsoleApp(Unbroken, Steering):
             await self.tick()
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), self._period)
+                await asyncio.wait_for(self._wake.wait(), self._patience(feed))
             except TimeoutError:
                 continue
+
+    def _patience(self, feed: "Feed") -> float:
+        """Seconds until the next look: longer where nothing has happened for a while."""
+        return self._period if feed.quiet < SLEEPY_AFTER else max(self._period, SLEEPY)
 
     async def tick(self) -> None:
         """Look at the session once and show what is new. Nothing that goes wrong here ends the screen."""

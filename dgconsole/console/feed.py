@@ -22,13 +22,18 @@ class Feed:
         self.chunks_version = 0
         """Grows with every change of ``chunks``."""
         self._clock = clock
-        self._pulled = clock.now()
+        self._pulled = self._news = clock.now()
         self._chunks_pulled = -1.0
 
     @property
     def age(self) -> float:
         """Seconds since a snapshot was had."""
         return self._clock.now() - self._pulled
+
+    @property
+    def quiet(self) -> float:
+        """Seconds since a snapshot said anything new, but for clocks."""
+        return self._pulled - self._news
 
     @property
     def ended(self) -> bool:
@@ -40,8 +45,10 @@ class Feed:
 
     async def pull(self) -> None:
         """Take the newest snapshot."""
-        self.snapshot = await self.handle.snapshot()
+        before, self.snapshot = self.snapshot, await self.handle.snapshot()
         self._pulled = self._clock.now()
+        if _figures(self.snapshot) != _figures(before):
+            self._news = self._pulled
         self.rates.add(self.snapshot)
 
     async def pull_chunks(self) -> ChunkModel:
@@ -71,3 +78,10 @@ class Feed:
             if store.next == start:
                 break
         return store.next != first
+
+
+def _figures(snapshot: Snapshot) -> tuple[object, ...]:
+    """All of a snapshot that changes only when something happens."""
+    clients = [(c.name, c.state, c.chunk, c.stage, c.fraction, c.done, c.cpu) for c in snapshot.clients]
+    said = (snapshot.hosts, snapshot.causes, snapshot.notices, snapshot.questions, snapshot.log_end)
+    return (snapshot.state, snapshot.counts, snapshot.rows, clients, *said)
