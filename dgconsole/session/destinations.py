@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+MANY_TRANSACTIONS = 1000
+"""So many of one database Qserv advises at most."""
+
 
 def destination_of(
     settings: RunSettings, plan: Plan, run_dir: RunDir, say: Say
@@ -68,6 +71,19 @@ def _mysql(settings: RunSettings, plan: Plan) -> "MySqlDestination":
     parts = {**plan.parts, "digest": plan.digest}
     schema = database_schema(settings, plan)
     return MySqlDestination(settings.target, schema, parts, settings.secrets.get(PASSWORD, ""))
+
+
+def too_many_transactions(settings: RunSettings, chunks: int) -> str:
+    """What to tell where a run of so many chunks gives Qserv more transactions than it advises; else empty."""
+    count = -(-chunks // settings.transaction_size)
+    if settings.ingest_kind != "qserv" or count <= MANY_TRANSACTIONS:
+        return ""
+    enough = -(-chunks // MANY_TRANSACTIONS)
+    return (
+        f"{chunks:,} chunks in transactions of {settings.transaction_size:,} are {count:,} transactions at least. "
+        f"Qserv advises about {MANY_TRANSACTIONS:,}, as each adds a partition to every table that it touches: set "
+        f"fakeDataGenerator.transaction_size to {enough:,} or more"
+    )
 
 
 def replacing(settings: RunSettings) -> RunSettings:

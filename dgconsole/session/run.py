@@ -19,7 +19,7 @@ from dgconsole.plan import BundleItem, bundle_items
 from dgconsole.plan.schema import database_schema
 from dgconsole.session.control import Control
 from dgconsole.session.crew import Crew
-from dgconsole.session.destinations import destination_of
+from dgconsole.session.destinations import destination_of, too_many_transactions
 from dgconsole.session.opening import Prepared, SessionOptions, bad_options, kept_in, misfits, open_run, read_input
 from dgconsole.session.preparing import PREPARE, run_preparation
 from dgconsole.session.secrets import Ask, with_secret
@@ -104,6 +104,8 @@ class Session:
         self._ended = False
         self._end_reason = ""
         self._notices = [Notice(text, level="info") for text in prepared.plan.notices]
+        if warning := too_many_transactions(prepared.settings, len(prepared.targets.ids)):
+            self._notices.append(Notice(warning))
         self._stopped_at: float | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
