@@ -10,12 +10,17 @@ from textual.widgets import Input
 
 from dgconsole.console.feed import Feed
 from dgconsole.console.pane import Lines, Pane, Target
+from dgconsole.console.recall import RecallInput
 from dgconsole.console.table import LineTable
+from dgconsole.snapshot import ChunkHistory, LogLine
 from dgconsole.views.chunks import SORTS, ChunkModel, ChunkRows
 from dgconsole.views.filters import HINT, Filter, parse
 from dgconsole.views.grid import Cell
-from dgconsole.views.history import history_lines
+from dgconsole.views.history import SLACK, history_lines
 from dgconsole.views.text import plural
+
+ATTEMPTS_WITH_LINES = 3
+"""How many of a chunk's attempts, the newest, are shown with log lines."""
 
 
 class Chunks(Pane):
@@ -48,11 +53,12 @@ class Chunks(Pane):
         self._painted: tuple[object, ...] = ()
         self._open = -1
         self._open_revision: tuple[int, int] = (-1, -1)
+        self._known: dict[tuple[int, int], tuple[LogLine, ...]] = {}
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="filter-line"):
             yield Lines("filter-word")
-            yield Input(id="chunk-filter", placeholder=HINT, compact=True)
+            yield RecallInput("chunk-filter", HINT)
             yield Lines("filter-count")
         with Container(id="chunk-body"):
             with Vertical(classes="panel", id="chunk-panel") as panel:
@@ -65,7 +71,7 @@ class Chunks(Pane):
 
     def on_mount(self) -> None:
         self._table = self.query_one(LineTable)
-        self._field = self.query_one(Input)
+        self._field = self.query_one(RecallInput)
         self._history = self.query_one("#history")
         self._history.display = False
         self.query_one("#filter-word", Lines).show_lines([[Cell(" / ", "key")]])
@@ -98,7 +104,9 @@ class Chunks(Pane):
         words = [Cell(f"  {self._filter.problem}" if self._filter.problem else "", "warm")]
         words += [Cell(f"  {text}", tone) for text, tone in ((counted, "dim"), (marks, "key")) if text]
         self.query_one("#filter-count", Lines).show_lines([[*words, Cell(" ")]])
-        self.retitle("#chunk-panel", f"Chunks {self.signs.plain('─', '-')} {len(self._model):,}")
+        dash = self.signs.plain("─", "-")
+        wanted = f" {dash} filter: {self._field.value.strip()}" if self._filter else ""
+        self.retitle("#chunk-panel", f"Chunks {dash} {len(self._model):,}{wanted}")
 
     async def _show_history(self) -> None:
         if self._open < 0 or self._feed is None or self._model is None:
@@ -112,8 +120,23 @@ class Chunks(Pane):
         if history is not None:
             index = self._model.index(self._open)
             box = tuple(self._model.boxes[index].tolist()) if index >= 0 else None
-            lines = history_lines(history, box, self._feed.wall(), self.signs)
+            said = await self._said(self._feed, history)
+            lines = history_lines(history, box, self._feed.wall(), self.signs, said)
         self.query_one("#history-text", Lines).show_lines(lines)
+
+    async def _said(self, feed: Feed, history: ChunkHistory) -> dict[int, tuple[LogLine, ...]]:
+        """The last log lines of the newest attempts; those of an attempt that ended long ago are asked for once."""
+        said = {}
+        for attempt in history.attempts[-ATTEMPTS_WITH_LINES:]:
+            key = (history.chunk, attempt.attempt)
+            over = attempt.ended is not None and feed.snapshot.wall > attempt.ended + 2 * SLACK
+            lines = self._known[key] if key in self._known else await feed.said_in(history.chunk, attempt)
+            said[attempt.attempt] = lines
+            if over:
+                self._known[key] = lines
+        while len(self._known) > 100:
+            del self._known[next(iter(self._known))]
+        return said
 
     # ---- what the keys are about
 
@@ -142,7 +165,7 @@ class Chunks(Pane):
     async def open_chunk(self, chunk: int) -> None:
         """Put the cursor on a chunk, whatever the filter, and open its history."""
         if not self._table.go(chunk):
-            self._field.value = ""
+            self._field.clear_kept()
             self._filter = Filter()
             self._show()
             self._table.go(chunk)
@@ -152,7 +175,9 @@ class Chunks(Pane):
 
     def set_filter(self, text: str) -> None:
         """Filter by ``text``, as if it had been typed."""
+        self._field.keep()
         self._field.value = text
+        self._field.keep()
 
     async def action_open(self) -> None:
         if self._chunk() >= 0:
@@ -175,10 +200,11 @@ class Chunks(Pane):
     # ---- filter and sort
 
     def action_filter(self) -> None:
-        self._field.focus()
+        self._field.open()
 
     def action_back(self) -> None:
         if self._field.has_focus:
+            self._field.keep()
             self._table.focus()
         elif self._history.display:
             self._history.display = False
@@ -187,7 +213,7 @@ class Chunks(Pane):
         elif self._marked:
             self.forget_marks()
         else:
-            self._field.value = ""
+            self._field.clear_kept()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._filter = parse(event.value)
@@ -195,6 +221,7 @@ class Chunks(Pane):
         self._show()
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
+        self._field.keep()
         self._table.focus()
 
     def _sort_by(self, column: str, *, reverse: bool) -> None:

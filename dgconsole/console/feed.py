@@ -1,8 +1,10 @@
 """What the screens know of the session: the newest snapshot, the rates, and the chunks once somebody looks."""
 
-from dgconsole.snapshot import RunState, SessionHandle, Snapshot
+from dgconsole.snapshot import AttemptRow, LogLine, LogMark, RunState, SessionHandle, Snapshot
 from dgconsole.support.clock import Clock
+from dgconsole.support.errors import DgError
 from dgconsole.views.chunks import ChunkModel
+from dgconsole.views.history import LAST_LINES, SLACK, said_in
 from dgconsole.views.logs import LogStore
 from dgconsole.views.rates import Rates
 
@@ -66,6 +68,22 @@ class Feed:
             if model.set_causes(self.snapshot.causes):
                 self.chunks_version += 1
         return model
+
+    async def newest(self, source: str, most: int, level: int = 0) -> tuple[LogLine, ...]:
+        """The last log lines of a source; none where the log cannot be read."""
+        try:
+            return (await self.handle.older(source, None, most, level)).lines
+        except (DgError, OSError):
+            return ()
+
+    async def said_in(self, chunk: int, attempt: AttemptRow) -> tuple[LogLine, ...]:
+        """The last log lines of an attempt; none where the log cannot be read."""
+        before = None if attempt.ended is None else LogMark(attempt.ended + SLACK)
+        try:
+            page = await self.handle.older(attempt.client, before, 10 * LAST_LINES)
+        except (DgError, OSError):
+            return ()
+        return said_in(page.lines, chunk, attempt)
 
     async def pull_logs(self, store: LogStore, most: int) -> bool:
         """Bring a store up to the newest line, or over all but the newest ``most``; whether it got any."""

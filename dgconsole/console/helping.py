@@ -15,6 +15,7 @@ _FIRST = (
     "filter",
     "search",
     "open",
+    "details",
     "mark",
     "follow",
     "level",

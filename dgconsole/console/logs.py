@@ -106,6 +106,10 @@ class Logs(Pane):
         elif self._whole is None:
             fresh = f", {view.unseen:,} new" if view.unseen else ""
             cells.append(Cell(f"   {self.signs.plain('○', '-')} paused{fresh}  (f: follow)", "warm"))
+            first = next((line for line in view.seen_lines() if line.wall), None)
+            if first is not None and self._feed is not None:
+                day, today = local_date(first.wall)[:10], local_date(self._feed.snapshot.wall)[:10]
+                cells.append(Cell(f"   of {day}" if day != today else "", "dim"))
         self.query_one("#log-choice", Lines).show_lines([cells])
         dash = self.signs.plain("─", "-")
         title = f"Logs {dash} {plural(len(view.store.shown), 'line')}"

@@ -20,8 +20,6 @@ from dgconsole.views.text import clip, harmless, pad
 _TONES = ("dim", "", "warm", "hot")
 _WORDS = ("debug", "info", "warn", "error")
 _FAR = 1 << 40
-_CHARACTERS_A_CELL = 8
-"""More than so many in one cell are not painted: a line may be very long."""
 
 
 class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
@@ -249,7 +247,7 @@ class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
             segments.append(Segment(pad(word, 6), paint.style(tone or "dim", ground)))
             room -= 6
         room = max(room, 1)
-        text = clip(plain(line)[self._pan : self._pan + _CHARACTERS_A_CELL * room], room)
+        text = clip(plain(line)[self._pan :], room)
         segments += self._marked(text, tone, ground)
         return Strip(segments).adjust_cell_length(width, paint.style("", ground))
 

@@ -12,9 +12,11 @@ from dgconsole.console.charts import Charts, Series
 from dgconsole.console.dialogs import Facts
 from dgconsole.console.logview import LogView
 from dgconsole.console.pane import Pane, Target
+from dgconsole.console.recall import RecallInput
 from dgconsole.console.table import LineTable
 from dgconsole.snapshot import Snapshot
-from dgconsole.views.clients import SORTS, ClientKey, HostKey, client_facts, client_tree, troubled
+from dgconsole.views.clients import SORTS, ClientKey, HostKey, client_tree, troubled
+from dgconsole.views.details import SAID, client_lines, host_lines
 from dgconsole.views.filters import quoted
 from dgconsole.views.grid import Cell
 from dgconsole.views.logs import LogStore
@@ -38,6 +40,7 @@ class Overview(Pane):
             key_display="enter",
             tooltip="Fold a host, open a client's chunk, show a need",
         ),
+        Binding("i", "details", "Details", tooltip="All that is known of the client or host under the cursor"),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Keep the hosts and clients that hold a text"),
         Binding("s", "sort", "Sort", tooltip="Sort the clients by the next column"),
         Binding("S", "reverse", "Reverse order", show=False, tooltip="Sort the other way round"),
@@ -58,7 +61,7 @@ class Overview(Pane):
         with Vertical(id="clients", classes="panel") as clients:
             clients.border_title = "Clients"
             yield LineTable(id="client-table", empty="no client yet", classes="-keeps-cursor")
-            yield Input(id="client-filter", placeholder="host, client, state or reason", compact=True)
+            yield RecallInput("client-filter", "host, client, state or reason")
         with Vertical(id="needs", classes="panel") as box:
             box.border_title = "Needs you"
             yield LineTable(id="need-table", header=False)
@@ -75,7 +78,7 @@ class Overview(Pane):
         self._clients = self.query_one("#client-table", LineTable)
         self._need_table = self.query_one("#need-table", LineTable)
         self._charts = self.query_one(Charts)
-        self._field = self.query_one("#client-filter", Input)
+        self._field = self.query_one(RecallInput)
         self._tail = self.query_one("#tail-view", LogView)
         self._field.display = False
 
@@ -210,7 +213,7 @@ class Overview(Pane):
         if isinstance(key, HostKey):
             host = next((host for host in snapshot.hosts if host.name == key.host), None)
             if host is not None and troubled(host):
-                self._tell(f"{host.name} {host.state}", host.reason, host.mend)
+                await self.action_details()
             else:
                 self._folded ^= {key.host}
                 self._show_clients(snapshot)
@@ -221,10 +224,24 @@ class Overview(Pane):
             if client.chunk >= 0:
                 await self.console.open_chunk(client.chunk)
             else:
-                lines = [[Cell(f"{word:12}", "dim"), Cell(value)] for word, value in client_facts(client)]
-                self.app.push_screen(
-                    Facts(client.name, [*lines, [], *_hints("l  its log    -  stop it    R  bring back")])
-                )
+                await self.action_details()
+
+    async def action_details(self) -> None:
+        target, feed = self.target(), self._feed
+        if feed is None:
+            return
+        clients = feed.snapshot.clients
+        client = next((row for row in clients if row.name == target.client), None)
+        if client is not None:
+            errors = await feed.newest(client.name, 1, 3)
+            said = await feed.newest(client.name, SAID)
+            lines = client_lines(client, said, errors[-1] if errors else None, self.signs)
+            self.app.push_screen(Facts(client.name, lines))
+        elif target.host:
+            host = next((row for row in feed.snapshot.hosts if row.name == target.host), None)
+            own = [row for row in clients if row.host == target.host]
+            lines = host_lines(host, own, await feed.newest(target.host, SAID))
+            self.app.push_screen(Facts(target.host, lines))
 
     async def _open_need(self) -> None:
         need = self._need()
@@ -245,14 +262,15 @@ class Overview(Pane):
 
     def action_filter(self) -> None:
         self._field.display = True
-        self._field.focus()
+        self._field.open()
         self._arrange()
 
     def action_back(self) -> None:
         if self._field.has_focus:
+            self._field.keep()
             self._clients.focus()
         elif self._wanted:
-            self._field.value = ""
+            self._field.clear_kept()
         self._field.display = bool(self._field.value)
         self._arrange()
 
@@ -262,6 +280,7 @@ class Overview(Pane):
             self._show_clients(self._feed.snapshot)
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
+        self._field.keep()
         self._field.display = bool(self._wanted)
         self._clients.focus()
 
@@ -286,7 +305,3 @@ class Overview(Pane):
 
 
 _PANELS = {"clients": "#clients", "needs": "#needs", "rate": "#rate", "sky": "#small-sky", "log": "#tail"}
-
-
-def _hints(text: str) -> list[list[Cell]]:
-    return [[Cell(text, "dim")]]

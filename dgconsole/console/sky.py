@@ -104,7 +104,7 @@ class Sky(Pane):
         second = [Cell(f"{place((ra_min, ra_max, dec_min, dec_max))}", "dim")]
         cause = int(model.cause_of[chunk])
         if cause >= 0:
-            first.append(Cell(f"   {harmless(model.causes[cause].text)}", "hot"))
+            first.append(Cell(f"   {harmless(model.causes[cause])}", "hot"))
         if len(self._here) > 1:
             second.append(Cell(f"   {self._at + 1} of {len(self._here)} chunks here: {self._mix(model)}", "dim"))
         self._words.show_lines([first, second, legend])

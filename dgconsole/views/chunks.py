@@ -61,7 +61,7 @@ class ChunkModel:
     rows, seconds
         int64 and float32, shape (n,).
     cause_of
-        int32, shape (n,): index into ``causes``, -1 none.
+        int32, shape (n,): index into ``causes``, the texts of what keeps chunks in limbo or failed last; -1 none.
     """
 
     def __init__(self, table: ChunkTable) -> None:
@@ -75,8 +75,11 @@ class ChunkModel:
         self.seconds = np.zeros(n, np.float32)
         self.client_names: tuple[str, ...] = ()
         self.client_hosts: tuple[str, ...] = ()
-        self.causes: tuple[Cause, ...] = ()
+        self.causes: tuple[str, ...] = ()
         self.cause_of = np.full(n, -1, np.int32)
+        self._limbo: tuple[Cause, ...] = ()
+        self._failed = (np.zeros(0, np.int32), np.zeros(0, np.int32))
+        self._failed_texts: tuple[str, ...] = ()
         self.revision = -1
 
     def __len__(self) -> int:
@@ -94,17 +97,27 @@ class ChunkModel:
         self.seconds = np.frombuffer(news.seconds, "<f4", count=n)
         self.client_names, self.client_hosts = news.client_names, news.client_hosts
         self.revision = news.revision
+        failed = (np.frombuffer(news.failed, "<i4"), np.frombuffer(news.failed_of, "<i4"))
+        if news.failed_texts != self._failed_texts or not all(map(np.array_equal, failed, self._failed)):
+            self._failed, self._failed_texts = failed, news.failed_texts
+            self._place_causes()
         return changed
 
     def set_causes(self, causes: tuple[Cause, ...]) -> bool:
         """Take in the causes of limbo; whether they differ from those known."""
-        if causes == self.causes:
+        if causes == self._limbo:
             return False
-        self.causes = causes
-        self.cause_of = np.full(len(self), -1, np.int32)
-        for number, cause in enumerate(causes):
-            self.cause_of[self.indices(cause.chunks)] = number
+        self._limbo = causes
+        self._place_causes()
         return True
+
+    def _place_causes(self) -> None:
+        self.causes = (*(cause.text for cause in self._limbo), *self._failed_texts)
+        self.cause_of = np.full(len(self), -1, np.int32)
+        chunks, texts = self._failed
+        self.cause_of[chunks] = texts + len(self._limbo)
+        for number, cause in enumerate(self._limbo):
+            self.cause_of[self.indices(cause.chunks)] = number
 
     def indices(self, ids: Sequence[int]) -> NDArray[np.intp]:
         """Where these ids stand; ids that are no targets are left out."""
@@ -188,7 +201,7 @@ class ChunkModel:
             return self._by_client(self.client_hosts, text)
         if name == "client":
             return self._by_client(self.client_names, text)
-        errors = np.array([*(text in harmless(cause.text).lower() for cause in self.causes), False], np.bool_)[
+        errors = np.array([*(text in harmless(cause).lower() for cause in self.causes), False], np.bool_)[
             self.cause_of
         ]
         if name == "error":
@@ -210,7 +223,7 @@ class ChunkModel:
         if sort in ("client", "host"):
             return _ranks(self.client_names if sort == "client" else self.client_hosts)[self.clients]
         if sort == "error":
-            return _ranks(tuple(cause.text for cause in self.causes))[self.cause_of]
+            return _ranks(self.causes)[self.cause_of]
         if sort == "dec":
             return np.asarray(self.boxes[:, 2])
         keys: NDArray[Any] = getattr(self, sort)
@@ -276,7 +289,7 @@ class ChunkRows:
                 Cell(exact(seconds) if seconds else "", "dim"),
                 Cell(f"{ra_min:8.4f} {ra_max:8.4f}°", "dim"),
                 Cell(f"{dec_min:+8.4f} {dec_max:+8.4f}°", "dim"),
-                Cell(harmless(model.causes[cause].text)) if cause >= 0 else EMPTY,
+                Cell(harmless(model.causes[cause])) if cause >= 0 else EMPTY,
             )
         )
 

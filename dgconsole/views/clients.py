@@ -225,17 +225,3 @@ def _client_line(client: ClientRow, signs: Signs) -> Line:
         )
     )
 
-
-def client_facts(client: ClientRow) -> list[tuple[str, str]]:
-    """What is known of one client, as (word, value) pairs, for its dialog."""
-    facts = [
-        ("state", client.state.value + (f": {harmless(client.reason)}" if client.reason else "")),
-        ("host", harmless(client.host)),
-        ("process", str(client.pid) if client.pid else ""),
-        ("chunk", f"{client.chunk}, {harmless(client.stage)} {client.fraction:.0%}" if client.chunk >= 0 else "none"),
-        ("chunks", f"{client.done:,} done, {client.failed:,} failed"),
-        ("made", f"{short(client.rows)} rows, {size(client.bytes)}"),
-        ("rates", f"{short(client.rows_per_second)} rows/s, {size(client.bytes_per_second)}/s"),
-        ("last word", ago(client.last_word)),
-    ]
-    return [(word, value) for word, value in facts if value]

@@ -1,11 +1,23 @@
-"""One chunk's history as lines of text: where it is, and each attempt with its times, rows and error."""
+"""One chunk's history as lines of text: where it is, and each attempt with its times, rows, error and last words."""
 
-from dgconsole.snapshot import AttemptRow, ChunkHistory
+import re
+from collections.abc import Mapping, Sequence
+
+from dgconsole.snapshot import AttemptRow, ChunkHistory, LogLine
 from dgconsole.views.clients import meter
 from dgconsole.views.grid import Cell
+from dgconsole.views.logs import plain, rank
 from dgconsole.views.numbers import about, degrees, exact, local_date, local_time, size
 from dgconsole.views.signs import CHUNK_SIGNS, Signs
-from dgconsole.views.text import harmless, pad
+from dgconsole.views.text import clip, harmless, pad
+
+LAST_LINES = 20
+"""Lines of its client's log that are shown of an attempt."""
+SLACK = 1.0
+"""Seconds after the end of an attempt in which what was said of it may still come in."""
+_LONGEST = 500
+_OF_CHUNK = re.compile(r"chunk (\d+)\b")
+_TONES = ("dim", "", "warm", "hot")
 
 
 def place(box: tuple[float, float, float, float]) -> str:
@@ -15,9 +27,16 @@ def place(box: tuple[float, float, float, float]) -> str:
 
 
 def history_lines(
-    history: ChunkHistory, box: tuple[float, float, float, float] | None, now: float, signs: Signs
+    history: ChunkHistory,
+    box: tuple[float, float, float, float] | None,
+    now: float,
+    signs: Signs,
+    said: Mapping[int, Sequence[LogLine]] = {},
 ) -> list[list[Cell]]:
-    """Lines made of cells, newest attempt first. ``now`` in epoch seconds tells how far off a retry is."""
+    """Lines made of cells, newest attempt first.
+
+    ``now`` in epoch seconds tells how far off a retry is; ``said``: log lines by the number of the attempt.
+    """
     sign = CHUNK_SIGNS[history.state]
     lines: list[list[Cell]] = [
         [Cell(f"chunk {history.chunk}", "strong"), Cell(f"   {signs.of(sign)} {history.state.value}", sign.tone)],
@@ -32,8 +51,30 @@ def history_lines(
     if not history.attempts:
         lines += [[], [Cell("not handed out yet", "dim")]]
     for attempt in reversed(history.attempts):
-        lines += [[], *_attempt(attempt, signs)]
+        lines += [[], *_attempt(attempt, signs), *said_lines(said.get(attempt.attempt, ()))]
     return lines
+
+
+def said_in(lines: Sequence[LogLine], chunk: int, attempt: AttemptRow) -> tuple[LogLine, ...]:
+    """What a client's log has of one attempt: its last lines, without those of other chunks."""
+    last = float("inf") if attempt.ended is None else attempt.ended + SLACK
+    return tuple(
+        line
+        for line in lines
+        if attempt.started - 0.001 <= line.wall <= last
+        and ((other := _OF_CHUNK.match(line.text)) is None or int(other[1]) == chunk)
+    )[-LAST_LINES:]
+
+
+def said_lines(lines: Sequence[LogLine]) -> list[list[Cell]]:
+    """Log lines below a heading; nothing where there are none."""
+    if not lines:
+        return []
+    shown = [
+        [Cell(f"  {local_time(line.wall)} ", "dim"), Cell(clip(plain(line), _LONGEST), _TONES[rank(line.level)])]
+        for line in lines
+    ]
+    return [[Cell("  last log lines", "dim")], *shown]
 
 
 def _attempt(attempt: AttemptRow, signs: Signs) -> list[list[Cell]]:

@@ -7,23 +7,33 @@ from rich.cells import cell_len, set_cell_size
 from dgconsole.support.logs import harmless as spelled
 from dgconsole.support.ranges import folded
 
-_NO_WIDTH = re.compile("[\ufe00-\ufe0f\u200b-\u200d\u2060\ufeff]")
+_NO_WIDTH = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U0001f3fb-\U0001f3ff\U000e0000-\U000e0fff]"
+)
+_MARK = "\u0300-\u036f\u0483-\u0489\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_STACKED = re.compile(f"([{_MARK}]{{2}})[{_MARK}]+")
+
+_SIGNS_A_CELL = 4
+"""More than so many in one cell are not looked at: a line may be very long."""
 
 
 def harmless(text: str) -> str:
     """``text`` on one line that cannot act on a terminal and is as wide as it measures.
 
-    Control characters are spelled out, signs without a width (variation selectors, joiners) go.
+    Control characters are spelled out; signs without a width of their own (variation selectors, joiners, fillers,
+    tones of skin) go, and so do more than two marks on one letter.
     """
     if text.isascii() and text.isprintable():
         return text
-    return spelled(_NO_WIDTH.sub("", text))
+    return spelled(_STACKED.sub(r"\1", _NO_WIDTH.sub("", text)))
 
 
 def clip(text: str, width: int) -> str:
     """``text`` in at most ``width`` cells, its end replaced by an ellipsis where it is longer."""
     if width <= 0:
         return ""
+    text = text[: _SIGNS_A_CELL * width + 1]
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + "…"

@@ -114,6 +114,8 @@ class FakeSession:
         self.questions: list[Question] = []
         self.lines: list[LogLine] = []
         self.files: list[LogLine] = []
+        self.failed: dict[int, str] = {}
+        """Last errors of retrying chunks, by index."""
         self.commands: list[Command] = []
         self.verdict, self.exit_status = "", None
         self.session_completed = 0
@@ -202,6 +204,9 @@ class FakeSession:
             client_hosts=tuple(host for _, host in self.known),
             rows=self.rows.tobytes(),
             seconds=self.seconds.tobytes(),
+            failed=np.array(list(self.failed), "<i4").tobytes(),
+            failed_of=np.arange(len(self.failed), dtype="<i4").tobytes(),
+            failed_texts=tuple(self.failed.values()),
         )
 
     async def chunk_history(self, chunk: int) -> ChunkHistory | None:

@@ -22,6 +22,24 @@ from dgconsole.views.grid import FixedRows
 pytestmark = pytest.mark.slow
 
 HOSTILE = "\x1b[31m\x1b]0;x\x07[bold red]\u202egnp.exe\r\n\t\x9b2J \ufe0f日本\ud800[/] [@click=app.quit]x[/]"
+NASTY = (
+    HOSTILE,
+    "\x1b]52;c;cm0gLXJmIH4=\x07\x1b]8;;http://x\x07link\x1b]8;;\x07",
+    "\x1bP+q544e\x1b\\\x1b[?1049h\x1b[6n\x90q\x9c",
+    "\u2066abc\u2069\u200f\u061cشكرا\u202d",
+    "Z" + "\u0336\u0489\u0300" * 300 + "algo",
+    "👨‍👩‍👧‍👦👍🏽🇩🇪☀️" * 40,
+    "日" * 5000,
+    "x" * 100_000,
+    "\t" * 500 + "end",
+    "a\u2028b\u2029c\x85d\x0be\x0cf",
+    "\u3164\u115f\u00ad\U000e0041\u180e" * 30 + ".",
+    "\ud83d\udcff\x00\xff",
+    "[/bold][red on blue]$(reboot)`id`{0}%s%n",
+    "",
+    " ",
+)
+"""What a host, a client or a server may say by accident or on purpose."""
 
 
 @pytest.mark.parametrize("name", ["empty", "small", "running", "trouble", "done"])
@@ -58,7 +76,8 @@ async def test_numbers_are_never_cut(scene, open_console):
         assert "1,234,567" in row or "#######" in row
 
 
-async def test_hostile_text_is_harmless_on_every_screen(scene, open_console):
+@pytest.mark.parametrize("HOSTILE", NASTY, ids=range(len(NASTY)))
+async def test_hostile_text_is_harmless_on_every_screen(scene, open_console, HOSTILE):  # noqa: N803
     session = scene("trouble")
     session.name, session.run_dir = HOSTILE, HOSTILE
     session.clients[0] = ClientRow(
@@ -76,12 +95,18 @@ async def test_hostile_text_is_harmless_on_every_screen(scene, open_console):
     session.known = [(HOSTILE, HOSTILE)] * len(session.known)
     session.verdict = HOSTILE
     session.lines = [LogLine(k, session.wall, HOSTILE, HOSTILE, HOSTILE) for k in range(9)]
+    session.files = [LogLine(0, session.wall - 9, HOSTILE, HOSTILE, HOSTILE) for _ in range(9)]
+    retrying = np.flatnonzero(session.states == 5)[0]
+    session.failed = {int(retrying): HOSTILE}
     async with open_console(session) as face:
-        keys = ["1", "tab", "enter", "3", "enter", "escape", "4", "right", "5", "enter", "2", "question_mark"]
+        keys = ["1", "i", "escape", "down", "i", "escape", "tab", "enter", "3", "s", "enter", "escape"]
+        keys += ["4", "home", "home", "y", "end", "right", "slash", "x", "enter", "n", "5", "enter", "2", "question_mark"]
         for key in keys:
             await face.press(key)
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", face.text())
             assert "could not be" not in face.text()
+            assert "failed:" not in face.text()
+            assert not re.search(r"[\u0300-\u036f\u0489]{3}", face.text())
         assert face.app.is_running
     assert face.app.return_value is None
 

@@ -161,6 +161,32 @@ def test_state_words_cover_all_states():
     assert "state" in FIELDS
 
 
+def test_the_last_error_of_a_retrying_chunk_is_a_cause_too(model):
+    news = ChunkStates(
+        revision=2,
+        states=np.array([5, 5, 2, 4, 4, 3, 5, 4], np.uint8).tobytes(),
+        attempts=bytes(8),
+        clients=bytes(32),
+        client_names=("db01-1",),
+        client_hosts=("db01",),
+        rows=bytes(64),
+        seconds=bytes(32),
+        failed=np.array([6, 0], "<i4").tobytes(),
+        failed_of=np.array([1, 0], "<i4").tobytes(),
+        failed_texts=("lost after # s of space", "killed\x1b"),
+    )
+    model.update(news)
+    assert ids(model, "error:space") == [0, 30, 70]
+    assert ids(model, "error:space state:retrying") == [0]
+    assert ids(model, "error:killed") == [60]
+    assert ids(model, "", "error")[:5] == [30, 70, 40, 60, 0]
+    model.set_causes(())
+    assert ids(model, "error:space") == [0]
+    model.update(model_news := ChunkStates(**{f: getattr(news, f) for f in news.__struct_fields__[:-3]}))
+    assert model_news.failed == b""
+    assert ids(model, "error:space") == []
+
+
 def test_a_model_takes_only_news(model):
     assert model.index(35) == -1
     assert model.index(-1) == -1
