@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +23,11 @@ INTERRUPTED = 130
 
 def has_screen() -> bool:
     """Whether there is something to paint on: a terminal, or a browser behind pipes."""
-    return sys.stdout.isatty() or "TEXTUAL_DRIVER" in os.environ
+    return sys.stdout.isatty() or _in_a_browser()
+
+
+def _in_a_browser() -> bool:
+    return "TEXTUAL_DRIVER" in os.environ
 
 
 async def show(open_: Callable[[], Awaitable["SessionHandle"]], run_dir: Path, role: "Role") -> int:
@@ -29,6 +35,8 @@ async def show(open_: Callable[[], Awaitable["SessionHandle"]], run_dir: Path, r
     from dgconsole.console.app import ConsoleApp
 
     app = ConsoleApp(open_, run_dir.name, role=role)
+    if _in_a_browser():
+        threading.Thread(target=_leave_with_stdin, daemon=True).start()
     with _leaving_on_signals(app):
         result = await app.run_async()
     if isinstance(result, DgError):
@@ -53,3 +61,11 @@ def _leaving_on_signals(app: "ConsoleApp") -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _leave_with_stdin() -> None:
+    """End at once when whoever holds the other end of stdin is gone; a driver of pipes would go on for ever."""
+    watched = select.poll()
+    watched.register(0, 0)  # of its end alone: what comes is the driver's to read
+    watched.poll()
+    os._exit(INTERRUPTED)

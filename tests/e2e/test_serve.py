@@ -166,6 +166,24 @@ async def test_a_browser_steers_where_it_may(
     await asyncio.to_thread(running.end)
 
 
+async def test_a_killed_serve_leaves_nothing_behind(
+    project: Any, running: Any, gates: Any, ends: Any, wait_until: Any
+) -> None:
+    serving, url = await asyncio.to_thread(serve, project, wait_until, "--write")
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{url}ws?width=100&height=30") as page:
+        async with asyncio.timeout(40):
+            async for message in page:
+                if b"running, attached" in (message.data if isinstance(message.data, bytes) else b""):
+                    break
+        left = ends(project.pids(" attach "))
+        assert project.pids(" attach ")
+        serving.signal(signal.SIGKILL)
+        await asyncio.to_thread(left.wait)
+    assert running.running()
+    gates.open()
+    assert (await asyncio.to_thread(running.end)).status == 0
+
+
 def test_only_who_has_the_address_gets_anything(project: Any, running: Any, wait_until: Any) -> None:
     serving, url = serve(project, wait_until)
     origin = url[: url.index("/", 7)]
