@@ -352,6 +352,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """Seconds of this session."""
     session_rows: int = 0
     """Rows of the chunks that this session completed."""
+    transaction_totals: TransactionTotals = TransactionTotals()
     hosts: tuple[Total, ...]
     clients: tuple[Total, ...]
     tables: tuple[Total, ...]

@@ -24,6 +24,7 @@ from dgconsole.views.needs import CALM, Need, need_rows, needs, unsteered
 from dgconsole.views.numbers import about, chunk_rate, short, size
 from dgconsole.views.panels import Box, arrange
 from dgconsole.views.text import plural
+from dgconsole.views.transactions import standing
 
 if TYPE_CHECKING:
     from dgconsole.console.feed import Feed
@@ -118,6 +119,7 @@ class Overview(Pane):
         if self._wanted:
             title += f" ─ filter: {self._wanted}"
         self.retitle("#clients", title.replace("─", self.signs.plain("─", "-")))
+        self.resubtitle("#clients", standing(snapshot))
         self._clients.say_empty("nothing matches the filter; escape clears it" if self._wanted else "no client yet")
 
     def _show_rates(self, feed: "Feed") -> None:
@@ -257,6 +259,13 @@ class Overview(Pane):
     def _tell(self, title: str, *texts: str) -> None:
         lines = [[Cell(text)] for text in texts if text]
         self.app.push_screen(Facts(title, [part for line in lines for part in (line, [])][:-1]))
+
+    def on_click(self, event: events.Click) -> None:
+        """The small pictures of other screens lead there."""
+        clicked = event.widget.ancestors_with_self if event.widget is not None else ()
+        for panel, screen in (("small-sky", 1), ("tail", 3)):
+            if any(widget.id == panel for widget in clicked):
+                self.console.action_go(screen)
 
     # ---- filter and sort
 

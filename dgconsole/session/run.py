@@ -421,7 +421,8 @@ class Session:
 
     async def report(self) -> Report:
         report = await self._coordinator.report()
-        return replace(report, verdict=self._verdict(), elapsed=self._elapsed())
+        ended = self._coordinator.transaction_totals()
+        return replace(report, verdict=self._verdict(), elapsed=self._elapsed(), transaction_totals=ended)
 
     # ---- what faces want
 

@@ -31,7 +31,7 @@ _ROW_COLUMNS = (
 def as_json(report: Report, name: str, rows: Iterable[ReportRow]) -> Iterator[str]:
     """One JSON object, one chunk a line; docs/console.md names its keys."""
     whole = {"format": FORMAT, "run": name, "verdict": report.verdict, "counts": report.counts}
-    whole |= {"elapsed": report.elapsed, "totals": totals(report)}
+    whole |= {"elapsed": report.elapsed, "totals": totals(report), "transactions": report.transaction_totals}
     lists: dict[str, Sequence[Any]] = {
         key: getattr(report, key) for key in ("hosts", "clients", "tables", "stages", "slowest", "problems", "causes")
     }
@@ -126,7 +126,5 @@ def _cells(row: ReportRow) -> list[Cell]:
 def _plain(cells: Sequence[Cell]) -> str:
     parts = []
     for cell, column in zip(cells, _ROW_COLUMNS, strict=True):
-        parts.append(
-            cell.text if column.grow else pad(cell.text, column.width, right=column.right)
-        )
+        parts.append(cell.text if column.grow else pad(cell.text, column.width, right=column.right))
     return "  ".join(parts).rstrip() + "\n"

@@ -8,6 +8,7 @@ from dgconsole.views.grid import Cell, Column, FixedRows, Line
 from dgconsole.views.numbers import clock, exact, percent, short, size
 from dgconsole.views.signs import CHUNK_SIGNS, Signs
 from dgconsole.views.text import few, harmless, plural
+from dgconsole.views.transactions import ended_words
 
 
 class Section(NamedTuple):
@@ -96,6 +97,8 @@ def facts(report: Report) -> list[tuple[str, str]]:
     ]
     if report.session_rows and report.elapsed > 0:
         found.append(("mean", f"{short(report.session_rows / report.elapsed)} rows/s"))
+    if ended := ended_words(report.transaction_totals):
+        found.append(("transactions", ended))
     return found
 
 

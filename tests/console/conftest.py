@@ -52,6 +52,8 @@ from dgconsole.snapshot import (
     RunState,
     Snapshot,
     Total,
+    TransactionRow,
+    TransactionTotals,
     WholeLines,
 )
 from dgconsole.views.logs import rank
@@ -112,6 +114,8 @@ class FakeSession:
         self.causes: list[Cause] = []
         self.notices: list[Notice] = []
         self.questions: list[Question] = []
+        self.transactions: list[TransactionRow] = []
+        self.transaction_totals = TransactionTotals()
         self.lines: list[LogLine] = []
         self.files: list[LogLine] = []
         self.failed: dict[int, str] = {}
@@ -182,6 +186,8 @@ class FakeSession:
             causes=tuple(self.causes),
             notices=tuple(self.notices),
             questions=tuple(self.questions),
+            transactions=tuple(self.transactions),
+            transaction_totals=self.transaction_totals,
             log_end=len(self.lines),
             verdict=self.verdict,
             exit_status=self.exit_status,
@@ -323,6 +329,7 @@ class FakeSession:
             slowest=tuple(self._row(int(i), "") for i in slow if self.seconds[i] > 0),
             problems=tuple(self._row(int(i), "no space left on /scratch/dg") for i in limbo),
             causes=tuple(self.causes),
+            transaction_totals=self.transaction_totals,
         )
 
     def _row(self, i: int, error: str) -> ReportRow:

@@ -47,7 +47,7 @@ REPORT = Report(
 def test_json_has_the_keys_that_the_page_names(rows: tuple[ReportRow, ...]) -> None:
     told = json.loads("".join(as_json(REPORT, 'fake"db', rows)))
     assert list(told) == [
-        *("format", "run", "verdict", "counts", "elapsed", "totals"),
+        *("format", "run", "verdict", "counts", "elapsed", "totals", "transactions"),
         *("hosts", "clients", "tables", "stages", "slowest", "problems", "causes", "chunks"),
     ]
     assert told["run"] == 'fake"db'
