@@ -83,6 +83,9 @@ class Sky(Pane):
         self._sought = -1
         self._say()
 
+    async def on_sky_canvas_opened(self, _: SkyCanvas.Opened) -> None:
+        await self.action_open()
+
     def _say(self) -> None:
         model = self._model
         if model is None:

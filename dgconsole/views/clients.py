@@ -11,17 +11,17 @@ from dgconsole.views.signs import BAD_CLIENTS, CLIENT_SIGNS, Signs
 from dgconsole.views.text import harmless
 
 COLUMNS: tuple[Column, ...] = (
-    Column("name", "host / client", 15, grow=2),
+    Column("name", "host/client", 12, grow=2),
     Column("state", "state", 11, grow=1),
     Column("chunk", "chunk", 7, rank=1, right=True),
     Column("stage", "stage", 23, rank=2, grow=1),
     Column("done", "done", 7, rank=1, right=True),
-    Column("failed", "failed", 6, rank=3, right=True),
+    Column("failed", "failed", 7, rank=3, right=True),
     Column("rows", "rows/s", 7, rank=4, right=True),
     Column("bytes", "bytes/s", 8, rank=5, right=True),
     Column("cpu", "cpu", 5, rank=7, right=True),
     Column("rss", "memory", 7, rank=8, right=True),
-    Column("word", "last word", 9, rank=6, right=True),
+    Column("word", "last word", 10, rank=6, right=True),
 )
 _NOTE_FROM = 2
 _METER = 8
@@ -224,4 +224,3 @@ def _client_line(client: ClientRow, signs: Signs) -> Line:
             Cell(ago(client.last_word), "warm" if old else "dim"),
         )
     )
-

@@ -28,7 +28,7 @@ WRITE = os.environ.get("DGCONSOLE_SNAPSHOTS") == "write"
 LETTERS = string.ascii_lowercase + string.ascii_uppercase + string.digits + "!#$%&*+-/:;<=>?@^_~"
 SIZES = ((80, 24), (120, 40), (200, 60))
 SCREENS = {"overview": ("1",), "sky": ("2",), "chunks": ("3",), "logs": ("4",), "report": ("5",)}
-OPEN = {"history": ("3", "end", "enter"), "help": ("question_mark",), "quit": ("q",)}
+OPEN = {"history": ("3", "s", "home", "enter"), "help": ("question_mark",), "quit": ("q",)}
 
 
 @pytest.fixture(autouse=True)
