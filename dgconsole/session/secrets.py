@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from dgconsole.ingest.destination import SecretError
 from dgconsole.settings.structs import IngestTarget, RunSettings
 from dgconsole.settings.target import AUTH_KEY_VARIABLE, PASSWORD, PASSWORD_VARIABLE
+from dgconsole.settings.where import placed
 from dgconsole.support.errors import InputError, Problem
 
 Ask = Callable[[str], Awaitable[str | None]]
@@ -34,6 +35,13 @@ async def with_secret(
     InputError
         Whatever ``work`` raised; nobody gave the secret, or the one that was given is refused.
     """
+    with placed(settings):
+        return await _with_secret(settings, ask, work)
+
+
+async def _with_secret(
+    settings: RunSettings, ask: Ask | None, work: Callable[[RunSettings], Awaitable[T]]
+) -> tuple[RunSettings, T]:
     asked = 0
     while True:
         try:

@@ -141,12 +141,12 @@ CASES: dict[str, tuple[Spoil, list[str]]] = {
         [r"hosts\.yml:3: hosts\.a-1: .*workdir"],
     ),
     "another destination": (
-        edit("serverCfg.yml", "kind: files", "kind: qserv"),
-        [r"serverCfg\.yml:15: ingest\.kind: .*not built yet"],
+        edit("serverCfg.yml", "kind: files", "kind: qserf"),
+        [r"serverCfg\.yml:15: ingest\.kind: .*qserf.*qserv"],
     ),
     "a host to ingest into": (
-        edit("serverCfg.yml", "kind: files", "host: db.example.org"),
-        [r"serverCfg\.yml:15: ingest\.host: .*not built yet.*kind: files"],
+        edit("serverCfg.yml", "kind: files", "host: 127.0.0.1\n  port: 9\n  authKey: k"),
+        [r"serverCfg\.yml:15: ingest\.host: Qserv: 127\.0\.0\.1:9 cannot be reached"],
     ),
     "a key for SSH of a local host": (
         write("hosts.yml", "hosts:\n  here: {user: gen}\n"),
