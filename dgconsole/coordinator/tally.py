@@ -7,6 +7,9 @@ from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.events import Ended
 from dgconsole.snapshot import Total
 
+DELIVER = "deliver"
+"""The stage in which files go to the destination."""
+
 
 @dataclass(slots=True)
 class Sum:
@@ -72,6 +75,8 @@ class Tally:
         for stage, seconds in ended.figures.seconds.items():
             self.stages[stage].chunks += 1
             self.stages[stage].seconds += seconds
+        if DELIVER in self.stages:
+            self.stages[DELIVER].bytes = self.everything.bytes
 
 
 def totals(sums: dict[str, Sum]) -> tuple[Total, ...]:

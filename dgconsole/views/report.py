@@ -32,6 +32,7 @@ _STAGES = (
     Column("name", "stage", 12, grow=1),
     Column("seconds", "work time", 12, rank=1, right=True),
     Column("share", "share", 7, rank=2, right=True),
+    Column("bytes", "bytes", 8, rank=3, right=True),
 )
 _CHUNKS = (
     Column("id", "chunk", 8, right=True),
@@ -150,17 +151,15 @@ def _tables(lines: Sequence[Total]) -> FixedRows:
 
 
 def _stages(lines: Sequence[Total]) -> FixedRows:
+    """The bytes are those that were delivered."""
     whole = sum(total.seconds for total in lines) or 1.0
-    return FixedRows(
-        _STAGES,
-        [
-            Line(
-                (Cell(harmless(total.name)), Cell(exact(total.seconds)), Cell(f"{total.seconds / whole:.0%}", "dim"))
-            )
-            for total in lines
-        ],
-        [total.name for total in lines],
-    )
+    columns = _STAGES if any(total.bytes for total in lines) else _STAGES[:-1]
+    made = []
+    for total in lines:
+        share, delivered = f"{total.seconds / whole:.0%}", size(total.bytes) if total.bytes else ""
+        cells = (Cell(harmless(total.name)), Cell(exact(total.seconds)), Cell(share, "dim"), Cell(delivered))
+        made.append(Line(cells[: len(columns)]))
+    return FixedRows(columns, made, [total.name for total in lines])
 
 
 def _state(row: ReportRow, signs: Signs) -> Cell:

@@ -76,10 +76,10 @@ def test_totals_by_host_client_table_and_stage() -> None:
         ("ForcedSource", 1, 9000, 1.5),
         ("Object", 1, 860, 0.75),
     ]
-    assert [(t.name, t.seconds) for t in totals(tally.stages)] == [
-        ("deliver", 0.1),
-        ("generate", 1.5),
-        ("partition", 0.75),
+    assert [(t.name, t.seconds, t.bytes) for t in totals(tally.stages)] == [
+        ("deliver", 0.1, 6000),
+        ("generate", 1.5, 0),
+        ("partition", 0.75, 0),
     ]
 
 

@@ -235,6 +235,10 @@ def test_the_report_as_tables():
     made = {section.key: section.rows for section in sections(report, Signs())}
     assert list(made) == ["causes", "problems", "hosts", "tables", "clients", "stages", "slowest"]
     assert made["stages"].line(0).cells[2].text == "75%"
+    stages = (Total(name="generate", seconds=3.0), Total(name="deliver", seconds=1.0, bytes=900))
+    delivered = {section.key: section.rows for section in sections(replace(report, stages=stages), Signs())}["stages"]
+    assert [delivered.line(k).cells[-1].text for k in range(2)] == ["", "900 B"]
+    assert len(delivered.columns) == len(made["stages"].columns) + 1
     assert made["problems"].key(0) == 5
     for rows in made.values():
         assert all(len(rows.line(k).cells) == len(rows.columns) for k in range(len(rows)))
