@@ -65,7 +65,7 @@ class HeadLines(Painted):
             return [Cell(clip(f" {self._doing}", width), "dim")]
         words = [cell for word in bar.words for cell in (word, Cell("  "))]
         share = Cell(f"{bar.percent:>7}", "strong")
-        while words and width_of(words) + len(share.text) > width - 12:
+        while words and width_of(words) + len(share.text) > width - 20:
             words = words[:-2]
         room = width - 3 - width_of(words) - len(share.text) - 1
         parts = split_bar(bar, max(room, 0))

@@ -14,7 +14,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("name", "host/client", 12, grow=2),
     Column("state", "state", 11, grow=1),
     Column("chunk", "chunk", 7, rank=1, right=True),
-    Column("stage", "stage", 23, rank=2, grow=1),
+    Column("stage", "stage", 22, rank=2, grow=1),
     Column("done", "done", 7, rank=1, right=True),
     Column("failed", "failed", 7, rank=3, right=True),
     Column("rows", "rows/s", 7, rank=4, right=True),
@@ -24,7 +24,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("word", "last word", 10, rank=6, right=True),
 )
 _NOTE_FROM = 2
-_METER = 8
+_METER = 7
 
 SORTS: tuple[str, ...] = ("name", "state", "done", "failed", "rows", "bytes", "cpu", "rss", "word")
 
@@ -43,7 +43,7 @@ class ClientKey(NamedTuple):
 
 
 def meter(fraction: float, signs: Signs) -> str:
-    """A small bar of eight cells."""
+    """A small bar of seven cells."""
     full = round(max(0.0, min(fraction, 1.0)) * _METER)
     return signs.plain("▆", "#") * full + signs.plain("▁", "-") * (_METER - full)
 
