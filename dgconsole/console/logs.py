@@ -112,7 +112,8 @@ class Logs(Pane):
                 cells.append(Cell(f"   of {day}" if day != today else "", "dim"))
         self.query_one("#log-choice", Lines).show_lines([cells])
         dash = self.signs.plain("─", "-")
-        title = f"Logs {dash} {plural(len(view.store.shown), 'line')}"
+        count = len(view.store.shown) + view.store.hidden - view.unseen  # another title paints the panel anew
+        title = f"Logs {dash} {plural(count, 'line')}"
         if view.needle:
             title += f" {dash} search: {view.needle}"
         self.retitle("#log-panel", title)

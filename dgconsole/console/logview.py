@@ -58,6 +58,7 @@ class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
         self._pan = 0
         self._top_number = -1
         self._seen = 0
+        self._on_screen: list[int] = []
 
     @property
     def unseen(self) -> int:
@@ -69,24 +70,34 @@ class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
         self.store.release()
         self.store = store
         self.hit = -1
+        self._on_screen = []
+        self.refresh()
         self.following = store.live
         self.show_edge(end=True)
 
     def sync(self) -> None:
         """Show what the store holds now; a line that stays keeps its place on the screen."""
-        shown = self.store.shown
+        shown, top = self.store.shown, self.scroll_offset.y
         count = len(shown)
-        if self.virtual_size.height != count:
-            self.virtual_size = Size(1, count)
         if self.following:
+            self._reach()
             self._seen = count
             self.scroll_to(y=count, animate=False, immediate=True, force=True)
-        elif count:
-            top = place_of(shown, self._top_number)
-            if top != self.scroll_offset.y:
-                self._seen = max(self._seen + top - self.scroll_offset.y, 0)
-                self.scroll_to(y=top, animate=False, immediate=True, force=True)
-        self.refresh()
+        elif (at := place_of(shown, self._top_number)) != top:
+            self._reach()
+            self._seen = max(self._seen + at - top, 0)
+            self.scroll_to(y=at, animate=False, immediate=True, force=True)
+        elif self.virtual_size.height < top + self.size.height or count < self.virtual_size.height:
+            self._reach()
+        on_screen = [line.number for line in self.seen_lines()]
+        if on_screen != self._on_screen:
+            self._on_screen = on_screen
+            self.refresh()
+
+    def _reach(self) -> None:
+        """Let all lines be scrolled to; that paints everything again, so it waits while somebody only reads."""
+        if self.virtual_size.height != len(self.store.shown):
+            self.virtual_size = Size(1, len(self.store.shown))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
@@ -117,6 +128,7 @@ class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
 
     def move_by(self, by: int) -> None:
         """Up (negative) or down; what lies beyond the lines that are here is asked for."""
+        self._reach()
         wanted = self.scroll_offset.y + by
         top = max(min(wanted, self.max_scroll_y), 0)
         if self.store.live:
@@ -129,6 +141,7 @@ class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
     def go(self, number: int) -> None:
         """Stand on a line, in the middle of the screen unless it is on it already."""
         self.stay()
+        self._reach()
         self.hit = number
         at, top = place_of(self.store.shown, number), self.scroll_offset.y
         if not top <= at < top + self.size.height:

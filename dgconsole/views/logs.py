@@ -75,6 +75,7 @@ class LogStore:
         self._held = False
         self._mark: LogMark | None = None
         self._older = 0
+        self._before = 0
         self.hidden = 0
         self.exhausted = False
         """Nothing older is in the files."""
@@ -95,7 +96,9 @@ class LogStore:
 
     @property
     def before(self) -> int:
-        """How many lines of this session were said before those that are kept."""
+        """How many lines of this session were said before those that are kept, or held."""
+        if self._held:
+            return self._before
         return self._lines[0].number if self._lines else self.next
 
     # ---- newer lines
@@ -141,6 +144,7 @@ class LogStore:
 
     def hold(self) -> None:
         if not self._held:
+            self._before = self.before
             self._held = True
             self._rebuild()
 

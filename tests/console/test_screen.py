@@ -77,7 +77,7 @@ async def test_numbers_are_never_cut(scene, open_console):
 
 
 @pytest.mark.parametrize("HOSTILE", NASTY, ids=range(len(NASTY)))
-async def test_hostile_text_is_harmless_on_every_screen(scene, open_console, HOSTILE):  # noqa: N803
+async def test_hostile_text_is_harmless_on_every_screen(scene, open_console, HOSTILE):
     session = scene("trouble")
     session.name, session.run_dir = HOSTILE, HOSTILE
     session.clients[0] = ClientRow(
@@ -100,7 +100,22 @@ async def test_hostile_text_is_harmless_on_every_screen(scene, open_console, HOS
     session.failed = {int(retrying): HOSTILE}
     async with open_console(session) as face:
         keys = ["1", "i", "escape", "down", "i", "escape", "tab", "enter", "3", "s", "enter", "escape"]
-        keys += ["4", "home", "home", "y", "end", "right", "slash", "x", "enter", "n", "5", "enter", "2", "question_mark"]
+        keys += [
+            "4",
+            "home",
+            "home",
+            "y",
+            "end",
+            "right",
+            "slash",
+            "x",
+            "enter",
+            "n",
+            "5",
+            "enter",
+            "2",
+            "question_mark",
+        ]
         for key in keys:
             await face.press(key)
             assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", face.text())
