@@ -96,7 +96,9 @@ def _dgconsole(argv: Sequence[str]) -> int:
     given = _parser().parse_args(argv)
     hosts = _load_hosts(Path(given.hosts), given.config)
     config = given.config or Path(given.hosts).parent / "serverCfg.yml"
-    if given.headless or not sys.stdout.isatty():
+    from dgconsole.console.terminal import has_screen
+
+    if given.headless or not has_screen():
         return asyncio.run(_run_headless(hosts, config, given))
     return asyncio.run(_run_console(hosts, config, given))
 
@@ -176,7 +178,10 @@ async def _open(
     ask: "Ask | None" = None,
 ) -> "Session":
     from dgconsole.session import Session, SessionOptions
+    from dgconsole.support import resources
 
+    resources.allow_many_files()
+    resources.return_big_blocks()
     options: SessionOptions = SessionOptions(
         hosts_file=Path(given.hosts),
         run_dir=given.run_dir,
@@ -192,7 +197,9 @@ async def _open(
         auth_key_file=given.auth_key_file,
         headless=headless,
     )
-    return await Session.open(hosts, config, options, say=say, ask=ask)
+    session = await Session.open(hosts, config, options, say=say, ask=ask)
+    resources.settle()
+    return session
 
 
 async def _run_headless(hosts: "tuple[HostConfig, ...]", config: Path, given: Namespace) -> int:

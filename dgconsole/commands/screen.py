@@ -5,12 +5,12 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dgconsole.console import terminal
 from dgconsole.support.errors import DgError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ INTERRUPTED = 130
 
 def has_screen() -> bool:
     """Whether there is something to paint on: a terminal, or a browser behind pipes."""
-    return sys.stdout.isatty() or _in_a_browser()
+    return terminal.has_screen() or _in_a_browser()
 
 
 def _in_a_browser() -> bool:

@@ -1,18 +1,20 @@
 """What the terminal can show, as far as its name and its database entry tell."""
 
-import curses
 import os
+import sys
 
-DUMB = frozenset({"", "dumb", "unknown"})
+_DUMB = frozenset({"dumb", "unknown"})
 
 
-def is_dumb() -> bool:
-    """Whether the terminal cannot put the cursor anywhere, so that a screen would be a heap of signs."""
-    return os.environ.get("TERM", "") in DUMB
+def has_screen() -> bool:
+    """Whether stdout is a terminal that can be painted on, rather than one that only takes lines."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in _DUMB
 
 
 def colors() -> int:
     """How many colours terminfo says there are; 0 when it says nothing."""
+    import curses
+
     try:
         curses.setupterm(os.environ.get("TERM", ""), fd=1)
         return max(curses.tigetnum("colors"), 0)

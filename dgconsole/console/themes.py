@@ -262,7 +262,7 @@ _MAPS_256: dict[str, tuple[str, ...]] = {
     "contrast": ("005f5f", "00875f", "5faf87", "5fd7af", "d7afff", "0087ff", "ffff00", "ff0000"),
 }
 _TONES_256 = {
-    "night": {"tone-dim": "#a8a8a8", "tone-soft": "#afafff"},
+    "night": {"tone-dim": "#a8a8a8", "tone-soft": "#afafff", "tone-hot": "#ff8787"},
     "day": {"tone-dim": "#4e4e4e", "tone-warm": "#5f5f00", "tone-soft": "#5f00af"},
 }
 """Where the nearest colour could not be read on the cursor's line."""

@@ -1,13 +1,17 @@
 """Themes: contrasts, colours told apart by everyone and in every terminal, and the one that is remembered."""
 
 import itertools
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.color import Color, ColorSystem
 from textual.theme import Theme
 from textual.widgets._toast import Toast
 
-from dgconsole.console import remembered
+from dgconsole.console import remembered, terminal
 from dgconsole.console.paint import Paint
 from dgconsole.console.themes import (
     CONTRAST,
@@ -220,3 +224,32 @@ def test_without_a_home_there_is_no_memory(monkeypatch):
     monkeypatch.setattr("pathlib.Path.home", nowhere)
     assert remembered.theme_name() == ""
     remembered.keep_theme("day")
+
+
+@pytest.mark.parametrize(
+    ("term", "known", "themes"),
+    [("linux", 8, "night-16"), ("alacritty", 256, "night-256"), ("xterm-direct", 1 << 24, "night-256")],
+)
+async def test_terminals_that_only_terminfo_knows(scene, open_console, monkeypatch, term, known, themes):
+    monkeypatch.delenv("COLORTERM")
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("dgconsole.console.terminal.colors", lambda: known)
+    async with open_console(scene("empty")) as face:
+        assert face.app.theme == themes
+
+
+@pytest.mark.parametrize(("term", "screen"), [("dumb", False), ("unknown", False), ("linux", True), ("vt100", True)])
+def test_a_terminal_that_only_takes_lines_gets_no_screen(monkeypatch, term, screen):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
+    assert terminal.has_screen() is screen
+
+
+def test_what_terminfo_says_of_colours():
+    """In a process of its own, as curses looks at one terminal once; nonsense is no problem."""
+    program = "from dgconsole.console.terminal import colors; print(colors())"
+    for term, number in (("xterm-256color", 256), ("no-such-terminal", 0), ("", 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | {"TERM": term}, capture_output=True, check=True
+        )
+        assert int(done.stdout) == number
