@@ -196,7 +196,8 @@ class Link:
                 return
             except LostError as error:
                 if time.monotonic() + wait >= deadline:
-                    raise LostError(f"{error.text} (tried for {self.patience:.0f} s)") from error
+                    tried = f" (tried for {self.patience:.0f} s)" if self.patience else ""
+                    raise LostError(f"{error.text}{tried}") from error
             self._beat()
             time.sleep(wait)
             wait = min(2 * wait, 1.0)
