@@ -60,7 +60,6 @@ from dgconsole.snapshot import (
 from dgconsole.support.clock import Clock, SystemClock
 from dgconsole.support.errors import ChunkError, InputError
 from dgconsole.support.logbook import CONSOLE, LogBook
-from dgconsole.support.memory import return_big_blocks
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at whether a headless run can still go on."""
@@ -131,7 +130,6 @@ class Session:
         ``say`` takes what the preparation prints; ``ask`` puts a question to a person, where one is there.
         InputError: nothing was started.
         """
-        return_big_blocks()
         clock = clock or SystemClock()
         said = await run_preparation(config, options.run_dir, say, wrong=bad_options(options))
         given = await asyncio.to_thread(read_input, config, hosts, options)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from msgspec import Struct
+
 _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 controls, escape among them
     "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # line breaks and changes of direction
@@ -29,8 +31,7 @@ def _spell(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True, gc=False):
     """One numbered line; ``wall`` in seconds since the epoch."""
 
     number: int
