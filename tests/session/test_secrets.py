@@ -72,7 +72,7 @@ async def test_not_for_ever(mysql: RunSettings) -> None:
     asked = Asked(*["wrong"] * TRIES)
     with pytest.raises(InputError) as caught:
         await with_secret(mysql, asked.ask, asked.work)
-    assert str(caught.value) == f"ingest: {SAID}; {HINT}"
+    assert str(caught.value) == f"{mysql.path}:2: ingest: {SAID}; {HINT}"
     assert len(asked.questions) == TRIES
 
 
@@ -82,7 +82,7 @@ async def test_without_an_answer_the_ways_to_give_it_are_named(mysql: RunSetting
     with pytest.raises(InputError) as caught:
         await with_secret(mysql, asked.ask if somebody else None, asked.work)
     assert str(caught.value) == (
-        f"ingest.password: {SAID}: name a file with the password (ingest.passwordFile), set DGCONSOLE_DB_PASSWORD, "
+        f"{mysql.path}:2: ingest.password: {SAID}: name a file with the password (ingest.passwordFile), set DGCONSOLE_DB_PASSWORD, "
         "or start a console with a screen, which asks for it"
     )
 
@@ -92,7 +92,7 @@ async def test_one_that_was_given_and_is_refused_is_not_asked_for(
 ) -> None:
     monkeypatch.setenv("DGCONSOLE_DB_PASSWORD", "stale")
     asked = Asked("right")
-    with pytest.raises(SecretError, match=r"check ingest\.user"):
+    with pytest.raises(InputError, match=r"check ingest\.user"):
         await with_secret(settings_of(tmp_path, "kind: mysql, host: db, user: gen"), asked.ask, asked.work)
     assert asked.questions == []
 
