@@ -1,5 +1,6 @@
 """A project folder as a user has it, and its commands run as processes of their own."""
 
+import contextlib
 import csv
 import getpass
 import io
@@ -182,7 +183,8 @@ class Project:
     def close(self) -> None:
         """Leave no process, whatever the test came to."""
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for running in self._started:
             running.process.wait()
 
