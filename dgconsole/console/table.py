@@ -14,7 +14,7 @@ from textual.strip import Strip
 from dgconsole.console.paint import guarded, paint_of
 from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.grid import GAP, Cell, FixedRows, Line, Place, Rows, fit
-from dgconsole.views.text import clip, harmless, number, pad
+from dgconsole.views.text import clip, clip_middle, harmless, number, pad
 
 
 class LineTable(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
@@ -228,6 +228,8 @@ class LineTable(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 cell, room, right = line.cells[place.column], place.width, self._rows.columns[place.column].right
             text = harmless(cell.text)
+            if line.note is not cell and self._rows.columns[place.column].middle:
+                text = clip_middle(text, room)
             text = number(text, room) if right and text[:1].isdigit() else pad(text, room, right=right)
             if place.x > x:
                 text = " " * (place.x - x) + text

@@ -25,7 +25,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("seconds", "time", 8, rank=4, right=True),
     Column("ra", "RA", 19, rank=6, right=True),
     Column("dec", "Dec", 19, rank=7, right=True),
-    Column("error", "cause", 14, rank=1, grow=3),
+    Column("error", "cause", 14, rank=1, grow=3, middle=True),
 )
 SORTS: tuple[str, ...] = ("id", "state", "attempts", "client", "host", "rows", "seconds", "dec", "error")
 _STATE_ORDER = np.array(

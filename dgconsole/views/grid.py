@@ -29,7 +29,8 @@ class Column(NamedTuple):
     """One column.
 
     ``width`` is the least width in cells; ``grow`` the share of what is left over; of the columns that do not
-    fit, those with the highest ``rank`` go first (0 stays always). ``right`` aligns numbers.
+    fit, those with the highest ``rank`` go first (0 stays always). ``right`` aligns numbers; of text that is too
+    long a ``middle`` column leaves out the middle, others the end.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Column(NamedTuple):
     rank: int = 0
     grow: int = 0
     right: bool = False
+    middle: bool = False
 
 
 class Place(NamedTuple):

@@ -31,7 +31,7 @@ CALM = Need("calm", "calm", "Nothing needs you.", "", "")
 
 COLUMNS: tuple[Column, ...] = (
     Column("sign", "", 1),
-    Column("text", "", 36, grow=1),
+    Column("text", "", 36, grow=1, middle=True),
     Column("key", "", 5, right=True),
     Column("mend", "", 13, rank=1),
 )
@@ -75,8 +75,9 @@ _SHOWS = frozenset({"", "enter", "l", "q"})
 
 def _bad_clients(snapshot: Snapshot) -> list[Need]:
     groups: dict[tuple[ClientState, str], list[str]] = defaultdict(list)
+    told = {(host.name, host.reason) for host in snapshot.hosts if troubled(host)}
     for client in snapshot.clients:
-        if client.state in BAD_CLIENTS:
+        if client.state in BAD_CLIENTS and (client.host, client.reason) not in told:
             groups[client.state, client.reason].append(client.name)
     found = []
     for (state, reason), names in groups.items():

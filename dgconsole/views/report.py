@@ -47,13 +47,13 @@ _PROBLEMS = (
     Column("state", "state", 12, rank=3),
     Column("attempts", "tries", 6, rank=2, right=True),
     Column("client", "client", 12, rank=1),
-    Column("error", "cause", 20, grow=1),
+    Column("error", "cause", 20, grow=1, middle=True),
 )
 _CAUSES = (
     Column("count", "chunks", 8, right=True),
     Column("fault", "fault", 10, rank=1),
     Column("hosts", "hosts", 16, rank=2),
-    Column("text", "cause", 20, grow=1),
+    Column("text", "cause", 20, grow=1, middle=True),
 )
 
 

@@ -41,6 +41,17 @@ def clip(text: str, width: int) -> str:
     return set_cell_size(text, width - 1).rstrip() + "…"
 
 
+def clip_middle(text: str, width: int) -> str:
+    """``text`` in at most ``width`` cells; where it is longer its middle goes, as its end may say the most."""
+    if width < 24 or cell_len(text) <= width:
+        return clip(text, width)
+    front = (width - 1) // 2
+    end = text[-(width - 1 - front) :]
+    while cell_len(end) > width - 1 - front:
+        end = end[1:]
+    return f"{set_cell_size(text, front).rstrip()}…{end.lstrip()}"
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """``text`` in exactly ``width`` cells; ``right`` aligns it there."""
     text = clip(text, width)

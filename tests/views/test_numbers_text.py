@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from dgconsole.views import numbers
-from dgconsole.views.text import clip, few, harmless, number, pad, plural
+from dgconsole.views.text import clip, clip_middle, few, harmless, number, pad, plural
 
 HOSTILE = "\x1b[31mred\x1b[0m\x1b]0;title\x07 \x9b2J\r\n\t\u202eevil\u2069 \u200b\ufe0f\ud800 [bold]x[/]"
 
@@ -115,3 +115,17 @@ def test_lists_and_plurals():
     assert few(("a1", "a2", "b", "c"), 2) == "a1, a2 and 2 more"
     assert plural(1, "chunk") == "1 chunk"
     assert plural(1_204, "chunk") == "1,204 chunks"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.integers(0, 80))
+def test_a_text_without_its_middle_fits(text, width):
+    clipped = clip_middle(harmless(text), width)
+    assert cell_len(clipped) <= width
+
+
+def test_a_text_without_its_middle_keeps_how_it_begins_and_ends():
+    text = "Object, columns uPsFlux,gPsFlux,rPsFlux: ValueError: no flux in the catalog"
+    clipped = clip_middle(text, 50)
+    assert clipped.startswith("Object, columns uPsFlux")
+    assert clipped.endswith("no flux in the catalog")
+    assert clip_middle("short", 50) == "short"

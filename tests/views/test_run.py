@@ -227,6 +227,15 @@ def test_needs_are_grouped_and_each_has_its_key():
     assert need_rows(found, Signs()) == rows
 
 
+def test_clients_of_a_host_that_is_set_aside_are_not_told_again():
+    aside = HostRow(name="db03", launcher="ssh", state="set aside", reason="Connection refused")
+    gone = client("db03-1", host="db03", state=ClientState.LOST, reason="Connection refused")
+    other = client("db03-2", host="db03", state=ClientState.GAVE_UP, reason="disk full")
+    found = needs(snapshot(hosts=(aside,), clients=(gone, other)))
+    assert [need.kind for need in found] == ["host", "clients"]
+    assert "disk full" in found[1].text
+
+
 def test_nothing_needs_anybody():
     assert needs(snapshot()) == (CALM,)
     told = snapshot(notices=(Notice("density wins", "", "info"),))
