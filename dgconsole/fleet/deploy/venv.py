@@ -165,7 +165,7 @@ def _mend(part: str, host: str, wheel: Wheel) -> str:
         f"or set hosts.{host}.python to a Python that has it; R tries again.",
         "network": f"Name a wheel house: PIP_FIND_LINKS and PIP_NO_INDEX=1 in hosts.{host}.env; R tries again.",
         "versions": "Hosts get the console's own versions. Fill the wheel house with them: "
-        f"pip download -d FOLDER {house}; R tries again.",
+        f"pip download -d FOLDER {house}; hosts.{host}.env names it (PIP_FIND_LINKS); R tries again.",
         "pip": f"Mend it there, or install dgconsole yourself and set hosts.{host}.deploy: none; R tries again.",
         "files": "Make room or grant the right to write there; R tries again.",
     }[part]
