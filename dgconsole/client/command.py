@@ -14,7 +14,6 @@ from dgconsole.client.address import Address, read_address
 from dgconsole.client.parent import EndOfInput, die_with, first_line
 from dgconsole.support.arguments import Parser
 from dgconsole.support.errors import InputError, Problem
-from dgconsole.support.logs import harmless
 
 BAD_INPUT = 2
 TOKEN_VARIABLE = "DGCONSOLE_TOKEN"  # noqa: S105 - the name of a variable
@@ -51,6 +50,8 @@ def own_build() -> str:
 
 def log(level: str, text: str) -> None:
     """One line on stderr: the level, then the text. A reader that went away is no reason to stop."""
+    from dgconsole.support.logs import harmless
+
     try:
         sys.stderr.write(f"{level} {harmless(text)}\n")
         sys.stderr.flush()

@@ -1,33 +1,25 @@
 """The coordinator as the session knows it: sockets, ledger and destination around the core."""
 
 import asyncio
-import hmac
-import os
-import re
-import secrets
-import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from dgconsole import __version__
 from dgconsole.coordinator import events as e
 from dgconsole.coordinator.acceptor import Acceptor
 from dgconsole.coordinator.committer import Committer
 from dgconsole.coordinator.core import Core
-from dgconsole.coordinator.incoming import Incoming
 from dgconsole.coordinator.ledger import Ledger
 from dgconsole.coordinator.opening import FINISHED, load, open_ledger, ready, recover
 from dgconsole.coordinator.options import Options
-from dgconsole.coordinator.peers import BundleItem, Peer
+from dgconsole.coordinator.peers import BundleItem
 from dgconsole.coordinator.reading import Reading
-from dgconsole.coordinator.receiving import Receiver
+from dgconsole.coordinator.reception import LogLine, Reception
 from dgconsole.coordinator.rundir import RunDir
 from dgconsole.coordinator.tally import Tally
 from dgconsole.coordinator.transactor import Transactor
@@ -35,27 +27,15 @@ from dgconsole.ingest.destination import Destination, TransactionalDestination, 
 from dgconsole.plan import Plan
 from dgconsole.snapshot import TransactionTotals
 from dgconsole.support.clock import Clock
-from dgconsole.support.errors import BugError, ChunkError, Fault, InputError, Problem
-from dgconsole.wire import messages as m
+from dgconsole.support.errors import BugError, ChunkError
 
 T = TypeVar("T")
-
-LogLine = Callable[[str, str, str], None]
-"""Called with source, level and text."""
-
-_PARTING = 1.0
-"""Seconds for a client to read what it was sent last."""
 
 _ENDING = 30.0
 """Seconds for the destination to answer for open transactions when the session ends."""
 
-_BACKLOG = 1024
-"""So many clients may knock at the same moment; on a UNIX socket the next one would be turned away."""
-
 _RECEIVING = 4
 """So many files may be written to at a time."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Coordinator(Reading):
@@ -79,28 +59,16 @@ class Coordinator(Reading):
         clock: Clock,
         log: LogLine,
         threads: dict[str, ThreadPoolExecutor],
+        secrets: Mapping[str, str],
     ) -> None:
         super().__init__(core, tally, clock, run_dir.ledger, threads["reader"], plan)
-        self.token = secrets.token_urlsafe(24)
         self.finished = asyncio.Event()
         self.stopped = asyncio.Event()
         self.bug: BugError | None = None
         self.on_drop: Callable[[str, str], None] | None = None
-        self._run_dir = run_dir
         self._ledger = ledger
-        self._bundle = tuple(bundle)
         self._log = log
-        self._secrets: dict[str, str] = {}
         self._threads = threads
-        self._servers: list[asyncio.Server] = []
-        self._peers: dict[int, Peer] = {}
-        self._names: dict[str, Peer] = {}
-        self._hosts: dict[str, str] = {}
-        self._collects: dict[str, bool] = {}
-        self._builds: dict[str, str] = {}
-        self._next_peer = 1
-        self._alone = asyncio.Event()
-        self._alone.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._committer = Committer(
             core,
@@ -113,6 +81,18 @@ class Coordinator(Reading):
             gather=core.options.gather,
         )
         put = self._committer.put
+        self._reception = Reception(
+            core,
+            plan,
+            bundle,
+            chunks=run_dir.chunks,
+            shown=secrets,
+            files=threads["files"],
+            put=put,
+            log=log,
+            start=self._start,
+            failed=self._ended,
+        )
         self._taker: Acceptor | Transactor = (
             Transactor(destination, put, clock)
             if isinstance(destination, TransactionalDestination)
@@ -161,8 +141,7 @@ class Coordinator(Reading):
             for thread in threads.values():
                 thread.shutdown()
             raise
-        made = cls(run_dir, plan, core, ledger, tally, bundle, destination, clock, log, threads)
-        made._secrets = dict(secrets or {})
+        made = cls(run_dir, plan, core, ledger, tally, bundle, destination, clock, log, threads, secrets or {})
         made._begin()
         await made._committer.settled()
         return made
@@ -186,8 +165,8 @@ class Coordinator(Reading):
         story = error.story if isinstance(error, BugError) else ()
         self.bug = error if isinstance(error, BugError) else BugError(f"{type(error).__name__}: {error}")
         self._log("console", "error", "\n".join((f"a fault of this program: {error}", *story)))
-        for peer in list(self._peers.values()):
-            peer.abort()
+        self._reception.ending = True
+        self._reception.abort()
         self._committer.abandon()
         self.finished.set()
         self.stopped.set()
@@ -203,137 +182,32 @@ class Coordinator(Reading):
 
     # ---- clients
 
+    @property
+    def token(self) -> str:
+        """What clients have to show."""
+        return self._reception.token
+
     async def listen(self, address: str) -> str:
         """Take clients at ``unix:PATH`` or ``HOST:PORT`` (port 0: a free one); the address where they find it.
 
         May be called for more than one address. InputError where it cannot be had.
         """
-        loop = asyncio.get_running_loop()
-        try:
-            if address.startswith("unix:"):
-                server = await loop.create_unix_server(self._peer, sock=_unix_socket(address), backlog=_BACKLOG)
-                actual = address
-            else:
-                host, _, port = address.rpartition(":")
-                server = await loop.create_server(
-                    self._peer, host.strip("[]") or "127.0.0.1", int(port), backlog=_BACKLOG
-                )
-                where = server.sockets[0].getsockname()
-                actual = f"[{where[0]}]:{where[1]}" if ":" in where[0] else f"{where[0]}:{where[1]}"
-        except (OSError, ValueError, OverflowError) as error:
-            raise InputError(Problem(f"cannot listen there: {error}", key=address)) from error
-        self._servers.append(server)
-        return actual
+        return await self._reception.listen(address)
 
     def expect(self, client: str, host: str, *, collect: bool = False, build: str = "") -> None:
-        """The fleet is about to start ``client``; ``host`` is the name for reports.
-
-        ``build`` is the SHA-256 of the wheel that it must have been installed from, "" any.
-
-        ``collect``: it does not see the run directory, and sends its files, or keeps them where ``keep_in`` of the
-        options says. Clients that nobody expects do so when they come over the network.
-        """
-        self._hosts[client] = host
-        self._collects[client] = collect
-        self._builds[client] = build
-        self._committer.put(e.Expected(client, host))
+        """The fleet is about to start ``client``; see ``Reception.expect``."""
+        self._reception.expect(client, host, collect=collect, build=build)
 
     def client_exited(self, client: str, how: str) -> None:
         """The process of ``client`` is gone; ``how`` is for people."""
         self._committer.put(e.Exited(client, how))
-
-    def _peer(self) -> Peer:
-        self._next_peer += 1
-        return Peer(self._next_peer - 1, self, self._core.options.hello_timeout)
-
-    def opened(self, peer: Peer) -> None:
-        self._peers[peer.number] = peer
-        self._alone.clear()
-
-    def closed(self, peer: Peer, how: str) -> None:
-        del self._peers[peer.number]
-        if not self._peers:
-            self._alone.set()
-        if peer.name:
-            del self._names[peer.name]
-            self._committer.put(e.Gone(peer.number, how))
-        else:
-            self._log("console", "info", f"a connection ended before it was known: {how}")
-
-    def hello(self, peer: Peer, message: m.Hello) -> None:
-        name, host = message.name, self._hosts.get(message.name) or message.host
-        if not hmac.compare_digest(message.token.encode(), self.token.encode()):
-            return self._refuse(peer, "wrong token")
-        ours = (m.PROTOCOL, __version__)
-        if (message.protocol, message.version) != ours:
-            theirs = f"version {message.version} (protocol {message.protocol})"
-            return self._refuse(
-                peer, f"client is {theirs}, the console {ours[1]} (protocol {ours[0]}): install the same"
-            )
-        build = self._builds.get(name, "")
-        if build and message.build != build:
-            theirs = f"the wheel {message.build[:12]}" if message.build else "no wheel"
-            reason = f"it was installed from {theirs}, the console has deployed {build[:12]}: remove its venv there"
-            return self._refuse(peer, reason)
-        if self._core.run.stopping or self.bug:
-            return self._refuse(peer, "the run is ending")
-        if not _NAME.fullmatch(host):
-            return self._refuse(peer, f"{host!r} is no name of a host (letters, digits, . _ -)")
-        name = name or self._free_name(host)
-        if not _NAME.fullmatch(name):
-            return self._refuse(peer, f"{name!r} is no name of a client (letters, digits, . _ -)")
-        if name in self._names:
-            return self._refuse(peer, f"a client named {name} is connected already")
-        peer.name = name
-        self._names[name] = peer
-        return self._committer.put(e.Joined(peer.number, name, host, message.pid))
-
-    def _free_name(self, host: str) -> str:
-        number = 1
-        while (name := f"{host}-{number}") in self._names or name in self._hosts:
-            number += 1
-        return name
-
-    def ready(self, peer: Peer, message: m.Ready) -> None:
-        plan = self._plan
-        if message.sky_digest != plan.sky_digest:
-            reason = "its tables of the sky differ from the console's (another math library): its chunks would too"
-        elif message.plan_digest != plan.digest:
-            reason = "the plan that it built differs from the console's"
-        elif peer.keeps and not message.folder.startswith("/"):
-            reason = f"it does not say where it keeps its files ({message.folder!r})"
-        else:
-            return self._committer.put(e.Readied(peer.number, message.folder if peer.keeps else ""))
-        self._committer.put(e.TurnedAway(peer.number, reason))
-        return self._refuse(peer, reason)
-
-    def said(self, peer: Peer, message: m.FromClient) -> None:
-        self._committer.put(e.Said(peer.number, message))
-
-    def holds(self, peer: Peer, chunk: int, attempt: int) -> bool:
-        client = self._core.client_of(peer.number)
-        hold = client.hand.get(chunk) if client is not None else None
-        return hold is not None and hold.attempt == attempt
-
-    def undelivered(self, peer: Peer, chunk: int, attempt: int, error: ChunkError) -> None:
-        fault = Fault.STOPPED if error.fault is Fault.DISK else error.fault  # the disk is ours: nobody is to blame
-        self._committer.put(e.Undelivered(peer.number, chunk, attempt, fault, error.text))
-
-    def trouble(self, text: str) -> None:
-        self._committer.put(e.DestinationTrouble(text))
-
-    def _refuse(self, peer: Peer, reason: str) -> None:
-        self._log("console", "warning", f"refused {peer.name or 'a client'}: {reason}")
-        peer.send(m.Refused(reason))
-        peer.end(reason)
 
     # ---- what the core orders
 
     def _perform(self, order: e.Order) -> None:
         match order:
             case e.Send(peer=number, message=message):
-                if peer := self._peers.get(number):
-                    peer.send(message)
+                self._reception.send(number, message)
             case e.Accept() if isinstance(self._taker, Acceptor):
                 self._taker.put(order)
             case e.OpenTransaction() | e.CommitTransaction() | e.AbortTransaction() if isinstance(
@@ -341,40 +215,15 @@ class Coordinator(Reading):
             ):
                 self._taker.put(order)
             case e.Greet(peer=number, name=name, host=host):
-                if peer := self._peers.get(number):
-                    self._greet(peer, name, host)
+                self._reception.greet(number, name, host)
             case e.Drop(peer=number, name=name, reason=reason):
-                if peer := self._peers.get(number):
-                    peer.end(reason)
+                self._reception.drop(number, reason)
                 if name and self.on_drop:
                     self.on_drop(name, reason)
             case e.Finished(now=now):
                 (self.finished.set if now else self.finished.clear)()
             case e.Log(source=source, level=level, text=text):
                 self._log(source, level, text)
-
-    def _greet(self, peer: Peer, name: str, host: str) -> None:
-        options = self._core.options
-        far = self._collects.get(name, peer.over_network) and not options.direct
-        peer.keeps, collect = far and bool(options.keep_in), far and not options.keep_in
-        if collect:
-            self._collect(peer, name)
-        keep = options.keep_in if peer.keeps else ""
-        files = len(self._bundle)
-        peer.send(m.Welcome(name, host, options.heartbeat, options.lease, files, collect, self._secrets, keep))
-        self._start(peer.send_bundle(self._bundle), f"bundle for {name}")
-
-    def _collect(self, peer: Peer, name: str) -> None:
-        tables = [table.name for table in self._plan.tables if table.delivered]
-        receiver = Receiver(Incoming(self._run_dir.chunks, tables), peer, self._threads["files"])
-        peer.collect(receiver, self._core.options.heartbeat)
-
-        def ended(task: "asyncio.Task[None]") -> None:
-            self._ended(task)
-            if not task.cancelled():
-                self.closed(peer, peer.how)
-
-        self._start(receiver.run(), f"files of {name}").add_done_callback(ended)
 
     def _committed(self, steps: list[e.Step]) -> None:
         names = self._core.names
@@ -383,14 +232,12 @@ class Coordinator(Reading):
                 self._tally.add(step, *names[step.client])
 
     def _handled(self, batch: list[e.Event]) -> None:
-        for event in batch:
-            if isinstance(event, e.Said) and (peer := self._peers.get(event.peer)):
-                peer.handled()
+        self._reception.handled(batch)
         self._look_whether_stopped()
 
     def _look_whether_stopped(self) -> None:
         core = self._core
-        if not core.run.stopping or self._names:
+        if not (core.run.stopping and self._reception.empty):
             return
         on_their_way = (core.accepting or core.open_there) and "destination" not in core.run.pauses
         if core.run.broken or not (core.peers or on_their_way):
@@ -472,7 +319,7 @@ class Coordinator(Reading):
         """
         if self.bug or not self._core.options.grouped:
             return
-        await self._part()
+        await self._reception.part()
         await self._want(e.ClientsEnded())
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENDING):
@@ -482,11 +329,10 @@ class Coordinator(Reading):
 
     async def close(self) -> None:
         """End all connections, write what is left, close the ledger. What is in hand goes back without blame."""
-        for server in self._servers:
-            server.close()
+        self._reception.shut()
         if not self.bug:
             await self.stop(now=True)
-        await self._part()
+        await self._reception.part()
         if not self.bug:
             await (self.clients_ended() if self._core.options.grouped else self._taker.drained())
             await self._committer.settled()
@@ -504,27 +350,3 @@ class Coordinator(Reading):
         await loop.run_in_executor(self._threads["ledger"], self._ledger.close)
         for thread in self._threads.values():
             thread.shutdown()
-
-    async def _part(self) -> None:
-        """End all connections, those that do not read within a second the hard way."""
-        for leave in (lambda peer: peer.end("the console has ended"), Peer.abort):
-            for peer in list(self._peers.values()):
-                leave(peer)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._alone.wait(), _PARTING)
-
-
-def _unix_socket(address: str) -> socket.socket:
-    """A socket that only this user may connect to, in place of what a crash left behind."""
-    path = Path(address.removeprefix("unix:"))
-    path.unlink(missing_ok=True)
-    made = socket.socket(socket.AF_UNIX)
-    before = os.umask(0o177)
-    try:
-        made.bind(str(path))
-    except BaseException:
-        made.close()
-        raise
-    finally:
-        os.umask(before)
-    return made

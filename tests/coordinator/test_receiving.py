@@ -221,7 +221,7 @@ async def test_while_the_disk_is_behind_heartbeats_go_on_and_little_is_held(
     beating = asyncio.create_task(beat(client))
     for _ in range(40):
         assert isinstance(await client.until(m.Pong, m.Stop), m.Pong)
-        (peer,) = run.coordinator._peers.values()
+        (peer,) = run.coordinator._reception._peers.values()
         held.append(peer._receiver._waiting)
     assert not sending.done()
     assert max(held) < 2 << 20
