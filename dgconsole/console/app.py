@@ -22,7 +22,6 @@ from dgconsole.console.asking import Asking
 from dgconsole.console.dialogs import Facts
 from dgconsole.console.head import HeadLines, KeyLine, TabLine
 from dgconsole.console.helping import help_lines, key_line
-from dgconsole.console.overview import Overview
 from dgconsole.console.paint import Paint
 from dgconsole.console.pane import Pane
 from dgconsole.console.roles import Role
@@ -175,8 +174,7 @@ class ConsoleApp(Unbroken, Steering):
     def compose(self) -> ComposeResult:
         yield HeadLines(harmless(self._run_name), self.role.opening, unicode=self.signs.unicode)
         yield TabLine(TABS)
-        with Container(id="panes"):
-            yield Overview()
+        yield Container(id="panes")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -186,14 +184,21 @@ class ConsoleApp(Unbroken, Steering):
         self._head = self.query_one(HeadLines)
         self._tabs = self.query_one(TabLine)
         self._keys = self.query_one(KeyLine)
-        self._panes = [self.query_one(Overview)]
-        self._panes[0].focus_first()
         self.screen.bindings_updated_signal.subscribe(self, self._show_keys)
         self.set_interval(1.0, self._show_head)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
         self.run_worker(self._live(), exit_on_error=False)
+
+    async def _add_overview(self) -> None:
+        """The first screen, once the head is painted: what there is to see is seen as early as can be."""
+        from dgconsole.console.overview import Overview
+
+        overview = Overview()
+        await self.query_one("#panes").mount(overview)
+        self._panes = [overview]
+        overview.focus_first()
 
     async def _add_panes(self) -> None:
         from dgconsole.console.chunks import Chunks
@@ -231,6 +236,7 @@ class ConsoleApp(Unbroken, Steering):
         from dgconsole.console.feed import Feed
 
         try:
+            await self._add_overview()
             handle = await self._start()
             feed = Feed(handle, await handle.snapshot(), self._clock)
             await self._add_panes()
