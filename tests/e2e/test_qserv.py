@@ -171,6 +171,7 @@ def test_kill_9_in_the_middle(filled: Filled, gates: Any, ends: Any, wait_until:
 def test_kill_9_while_a_commit_is_under_way(filled: Filled, ends: Any, wait_until: Any) -> None:
     """It comes about after all: its chunks are complete, and not loaded a second time."""
     project = filled.project
+    project.edit("serverCfg.yml", "transaction_size: 10", "transaction_size: 3")  # the first to end is a commit then
     stuck = filled.qserv.fail("stuck", "PUT", r"/ingest/trans/\d+")
     console = project.begin(STRETCH)
     wait_until(stuck.reached.is_set, "a commit is under way")
