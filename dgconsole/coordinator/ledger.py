@@ -60,6 +60,7 @@ _CHUNK_ROW = [
     ("used", np.uint8),
     ("client", np.int32),
 ]
+_MADE_ROW = [("chunk", np.int32), ("rows", np.int64), ("seconds", np.float32)]
 _CREATION_ORDER = (
     e.ClientAdded,
     e.TransactionOpened,
@@ -126,9 +127,9 @@ class _Stored:
         chunks.fresh[:] = chunks.state == State.PENDING
         chunks.recount()
         done = "SELECT chunk, rows, ended - started FROM attempts WHERE outcome = 'completed' ORDER BY chunk"
-        for chunk, rows, seconds in query(done):
-            i = chunks.index(chunk)
-            chunks.rows[i], chunks.seconds[i] = rows, seconds
+        made = np.fromiter(query(done), _MADE_ROW)
+        at = np.searchsorted(chunks.ids, made["chunk"])
+        chunks.rows[at], chunks.seconds[at] = made["rows"], made["seconds"]
         failures: dict[int, tuple[Failure, ...]] = {}
         limbo: dict[int, LimboNote] = {}
         failed = """

@@ -63,15 +63,20 @@ class Tally:
             for each in (*sums, self.everything):
                 each.failed += 1
             return
+        rows = overlap_rows = size = 0
         for table in ended.figures.tables:
-            for each in (*sums, self.everything, self.tables[table.table]):
-                each.rows += table.rows
-                each.overlap_rows += table.overlap_rows
-                each.bytes += table.bytes
-            self.tables[table.table].chunks += 1
-            self.tables[table.table].seconds += sum(table.seconds.values())
+            each = self.tables[table.table]
+            each.chunks += 1
+            each.rows += table.rows
+            each.overlap_rows += table.overlap_rows
+            each.bytes += table.bytes
+            each.seconds += sum(table.seconds.values())
+            rows, overlap_rows, size = rows + table.rows, overlap_rows + table.overlap_rows, size + table.bytes
         for each in (*sums, self.everything):
             each.chunks += 1
+            each.rows += rows
+            each.overlap_rows += overlap_rows
+            each.bytes += size
         for stage, seconds in ended.figures.seconds.items():
             self.stages[stage].chunks += 1
             self.stages[stage].seconds += seconds
