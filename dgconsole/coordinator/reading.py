@@ -150,6 +150,11 @@ class Reading:
         now, heartbeat = self._clock.now(), self._core.options.heartbeat
         return (client.shown(now, heartbeat) for client in self._core.clients.values())
 
+    def unheard(self) -> frozenset[str]:
+        """The clients that are expected and have not said hello."""
+        clients = self._core.clients.values()
+        return frozenset(c.name for c in clients if c.state is ClientState.STARTING and not c.peer)
+
     def _client_row(self, client: Client, now: float) -> ClientRow:
         done = self._tally.clients.get(client.name) or Sum()
         rows, size = client.meter.rates(now)

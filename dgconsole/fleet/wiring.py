@@ -29,6 +29,8 @@ class Timing(Struct, frozen=True):
     lease: float = 30.0
     first_wait: float = 1.0
     grace: float = 5.0
+    first_message: float = 120.0
+    """What a client that was started has to say hello."""
 
 
 class Wiring(Struct, frozen=True, kw_only=True):

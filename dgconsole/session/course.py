@@ -98,6 +98,7 @@ class Course:
         else:
             await self._start_crew()
         self._spawn(self._watch())
+        self._spawn(self.crew.watch())
         if self.options.headless:
             self._spawn(self._watch_alone())
 

@@ -1,5 +1,6 @@
 """The fleet as a session has it: started when there is work, and made known to the coordinator, client by client."""
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,9 @@ from dgconsole.snapshot import HostRow, Question, Reply
 from dgconsole.support.errors import HostError
 from dgconsole.support.logbook import CONSOLE, LogBook
 from dgconsole.support.ranges import fold
+
+_LOOK = 5.0
+"""Seconds between two looks at clients that have not said hello."""
 
 
 class Crew:
@@ -90,6 +94,18 @@ class Crew:
         await self._coordinator.listen(f"0.0.0.0:{port}")
         self._direct = f"{socket.getfqdn()}:{port}"
         return f"Port {port} is open to the network for hosts with 'connect: direct'; a token guards it."
+
+    async def watch(self) -> None:
+        """For ever: a client that was started and says nothing is ended; then it counts as one that vanished."""
+        while True:
+            await asyncio.sleep(min(_LOOK, self._timing.first_message))
+            now, unheard = asyncio.get_running_loop().time(), self._coordinator.unheard()
+            for process in self.processes():
+                late = process.running and now - process.started_at > self._timing.first_message
+                if late and process.name in unheard:
+                    self._drop(
+                        process.name, f"no end of phase 'first message' within {self._timing.first_message:g} s"
+                    )
 
     async def stop(self, grace: float) -> None:
         """TERM to every client, KILL after ``grace`` seconds; returns when no agent is left."""
