@@ -100,12 +100,10 @@ class Crew:
         while True:
             await asyncio.sleep(min(_LOOK, self._timing.first_message))
             now, unheard = asyncio.get_running_loop().time(), self._coordinator.unheard()
+            limit = self._timing.first_message
             for process in self.processes():
-                late = process.running and now - process.started_at > self._timing.first_message
-                if late and process.name in unheard:
-                    self._drop(
-                        process.name, f"no end of phase 'first message' within {self._timing.first_message:g} s"
-                    )
+                if process.running and process.name in unheard and now - process.started_at > limit:
+                    self._drop(process.name, f"no end of phase 'first message' within {limit:g} s")
 
     async def stop(self, grace: float) -> None:
         """TERM to every client, KILL after ``grace`` seconds; returns when no agent is left."""

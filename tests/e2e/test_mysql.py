@@ -171,7 +171,8 @@ def test_another_plan_is_refused_before_anything_is_made(filled: Filled) -> None
     assert ended.status == 2
     assert ended.err.splitlines() == [
         f"the database '{filled.database}' was filled by another plan: seed is 1 there, here 2",
-        "serverCfg.yml:16: ingest.dbName: name another database (ingest.dbName), or have what is there dropped with --replace",
+        "serverCfg.yml:16: ingest.dbName: name another database (ingest.dbName), "
+        "or have what is there dropped with --replace",
     ]
     assert not (project.folder / "other").exists()
     assert filled.ask("SELECT COUNT(*) FROM Object") == rows

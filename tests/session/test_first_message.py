@@ -38,10 +38,11 @@ async def test_a_client_that_says_nothing_is_ended_and_the_phase_is_named(tmp_pa
     session = await Session.open(load_hosts(hosts), tmp_path / "serverCfg.yml", options)
     try:
         log = tmp_path / "run" / "logs" / "console.log"
+        words = "mute-1: no end of phase 'first message' within 2 s; its process is ended"
         async with asyncio.timeout(40):
-            while "mute-1: no end of phase 'first message' within 2 s; its process is ended" not in log.read_text():
-                await asyncio.sleep(0.05)
-            while (now := await session.snapshot()).exit_status is None:
+            while words not in log.read_text():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # nobody calls who reads
+            while (now := await session.snapshot()).exit_status is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:
         await session.close()

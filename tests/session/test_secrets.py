@@ -82,8 +82,8 @@ async def test_without_an_answer_the_ways_to_give_it_are_named(mysql: RunSetting
     with pytest.raises(InputError) as caught:
         await with_secret(mysql, asked.ask if somebody else None, asked.work)
     assert str(caught.value) == (
-        f"{mysql.path}:2: ingest.password: {SAID}: name a file with the password (ingest.passwordFile), set DGCONSOLE_DB_PASSWORD, "
-        "or start a console with a screen, which asks for it"
+        f"{mysql.path}:2: ingest.password: {SAID}: name a file with the password (ingest.passwordFile), "
+        "set DGCONSOLE_DB_PASSWORD, or start a console with a screen, which asks for it"
     )
 
 
