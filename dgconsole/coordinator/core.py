@@ -71,8 +71,7 @@ class Core(Delivering, Keeping):
     def handle(self, event: e.Event, now: float) -> Orders:
         """What follows from ``event`` at ``now`` (clock seconds)."""
         if self.run.broken and not self._passes_while_broken(event):
-            if not isinstance(event, e.Tick):
-                self.run.held += (event,)
+            self._hold([event])
             return []
         self.revision += 1
         orders = self._handlers[type(event)](event, now)
@@ -93,7 +92,7 @@ class Core(Delivering, Keeping):
         """
         self.take_back()
         events = tuple(batch)
-        self.run.held += tuple(x for x in events if not isinstance(x, e.Tick | e.ResumeRun | e.StopRun))
+        self._hold(events)
         self.run.pauses["ledger"] = text
         words = f"the ledger cannot be written, handing out is paused: {text}"
         orders: Orders = [e.Log("console", "error", words)]
@@ -102,6 +101,19 @@ class Core(Delivering, Keeping):
                 orders += self.handle(event, now)
         self.begin()
         return orders
+
+    def _hold(self, events: Iterable[e.Event]) -> None:
+        """Keep for later what has not lost its sense by then: an answer is one only to what was asked by now."""
+        self.run.held += tuple(
+            event
+            for event in events
+            if not isinstance(event, e.Tick | e.ResumeRun | e.StopRun)
+            and not (
+                isinstance(event, e.Said)
+                and isinstance(event.message, m.Kept)
+                and not self._was_asked(event.peer, event.message)
+            )
+        )
 
     # ---- clients come and go
 

@@ -35,6 +35,12 @@ class Keeping(Attempts):
         fault = message.fault if message.fault.of_client else Fault.DELIVER
         return self._not_final(chunk, acceptance, fault, message.error, now)
 
+    def _was_asked(self, peer: int, message: m.Kept) -> bool:
+        """Whether the one on this connection was asked to keep that attempt, and has not answered."""
+        acceptance = self.accepting.get(self.chunks.index(message.chunk))
+        asked = acceptance is not None and bool(acceptance.folder) and acceptance.peer == peer
+        return asked and acceptance is not None and acceptance.hold.attempt == message.attempt
+
     def _asked(self, client: Client) -> list[Acceptance]:
         """What the client was asked to keep and has not answered."""
         if not client.folder:

@@ -1,5 +1,6 @@
 """Whatever dies in a run over SSH: nothing is left of it within seconds, and the chunks are made."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -165,7 +166,8 @@ def test_kill_9_console_and_servers_at_once(project: Any, far: Any, gates: Any, 
     left = ends(project.processes())
     console.signal(signal.SIGKILL)
     for pid in [pid for host in hosts for pid in host.sessions() if is_sshd(pid)]:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     assert console.end().status == -signal.SIGKILL
     left.wait(GONE)
     for host in hosts:
