@@ -78,6 +78,8 @@ class ClientRow(Struct, frozen=True, kw_only=True, gc=False):
     chunk: int = -1
     stage: str = ""
     fraction: float = 0.0
+    chunk_bytes: int = 0
+    """Written so far for the chunk in hand; while it is delivered, all that goes."""
     done: int = 0
     failed: int = 0
     rows: int = 0

@@ -165,6 +165,7 @@ class Reading:
             chunk=client.in_work,
             stage=client.stage,
             fraction=client.fraction,
+            chunk_bytes=client.bytes,
             done=done.chunks,
             failed=done.failed,
             rows=done.rows,

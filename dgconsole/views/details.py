@@ -21,6 +21,9 @@ def client_lines(client: ClientRow, said: Sequence[LogLine], error: LogLine | No
     if client.reason:
         lines[0].append(Cell(f": {harmless(client.reason)}", sign.tone))
     working = f"{client.chunk}, {harmless(client.stage)} {client.fraction:.0%}" if client.chunk >= 0 else "none"
+    if client.chunk >= 0 and client.chunk_bytes:
+        written = size(client.chunk_bytes)
+        working += f" of {written}" if client.stage == "deliver" else f", {written} written"
     facts = [
         ("host", harmless(client.host)),
         ("process", str(client.pid) if client.pid else ""),

@@ -5,9 +5,10 @@ import pytest
 from textual.widgets import Input
 
 from dgconsole.console.dialogs import Facts
-from dgconsole.snapshot import AttemptRow, HostRow, LogLine
-from dgconsole.views.details import host_lines
+from dgconsole.snapshot import AttemptRow, ClientRow, ClientState, HostRow, LogLine
+from dgconsole.views.details import client_lines, host_lines
 from dgconsole.views.history import LAST_LINES, said_in
+from dgconsole.views.signs import Signs
 
 START = 1_795_000_000.0
 
@@ -40,6 +41,17 @@ def test_the_lines_of_an_attempt_are_those_of_its_time_and_chunk():
     assert [line.text for line in said_in(many, 7, attempt(10.0, 20.0))] == [
         f"{k}" for k in range(100 - LAST_LINES, 100)
     ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"), [("deliver", "7, deliver 25% of 12.3 MB"), ("partition", "7, partition 25%, 12.3 MB written")]
+)
+def test_the_bytes_of_the_chunk_in_hand(stage, words):
+    client = ClientRow(
+        name="c", host="h", state=ClientState.WORKING, chunk=7, stage=stage, fraction=0.25, chunk_bytes=12_300_000
+    )
+    lines = client_lines(client, [], None, Signs(unicode=True))
+    assert words in ["".join(cell.text for cell in line).removeprefix("chunk").strip() for line in lines]
 
 
 @pytest.mark.slow
