@@ -24,6 +24,7 @@ class Feed:
         self.chunks_version = 0
         """Grows with every change of ``chunks``."""
         self._clock = clock
+        self._figures = _figures(first)
         self._pulled = self._news = clock.now()
         self._chunks_pulled = -1.0
 
@@ -47,10 +48,10 @@ class Feed:
 
     async def pull(self) -> None:
         """Take the newest snapshot."""
-        before, self.snapshot = self.snapshot, await self.handle.snapshot()
+        self.snapshot = await self.handle.snapshot()
         self._pulled = self._clock.now()
-        if _figures(self.snapshot) != _figures(before):
-            self._news = self._pulled
+        if (figures := _figures(self.snapshot)) != self._figures:
+            self._figures, self._news = figures, self._pulled
         self.rates.add(self.snapshot)
 
     async def pull_chunks(self) -> ChunkModel:

@@ -55,6 +55,7 @@ class Overview(Pane):
         self._wanted = ""
         self._feed: Feed | None = None
         self._needs: tuple[Need, ...] = ()
+        self._shown: tuple[object, ...] | None = None
         self._boxes: dict[str, Box] = {}
         self._log = LogStore(keep=500)
 
@@ -105,6 +106,12 @@ class Overview(Pane):
                 self._tail.sync()
 
     def _show_clients(self, snapshot: Snapshot) -> None:
+        wanted = (self.signs, self._folded, self._sort, self._reverse, self._wanted)
+        shown = (snapshot.clients, snapshot.hosts, wanted)
+        if self._shown is not None and shown[0] is self._shown[0] and shown[1:] == self._shown[1:]:
+            self.resubtitle("#clients", standing(snapshot))
+            return  # a crowd of clients is told of less often than all else
+        self._shown = shown
         rows = client_tree(
             snapshot,
             self.signs,

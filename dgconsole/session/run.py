@@ -42,6 +42,9 @@ from dgconsole.snapshot import (
 from dgconsole.support.clock import Clock, SystemClock
 from dgconsole.support.logbook import CONSOLE, LogBook
 
+_CROWD = 300
+"""With more clients than these their rows are made once a second."""
+
 
 class Session:
     """A run that is going on; a ``SessionHandle`` for the faces."""
@@ -50,6 +53,8 @@ class Session:
         self._course = course
         self._clock = clock
         self._commands = Commands(course)
+        self._rows: tuple[ClientRow, ...] = ()
+        self._rows_made = 0.0
         self._control = Control(self, course.prepared.run_dir.control_socket, version=__version__, say=course.say)
 
     @classmethod
@@ -162,11 +167,16 @@ class Session:
         )
 
     def _client_rows(self) -> tuple[ClientRow, ...]:
+        now = self._clock.now()
+        if len(self._rows) > _CROWD and now - self._rows_made < 1.0 and not self._course.ended:
+            return self._rows
         rows = self._course.coordinator.clients()
         processes = {process.name: process for process in self._course.crew.processes()}
-        return tuple(
+        self._rows = tuple(
             row if (process := processes.get(row.name)) is None else _with_process(row, process) for row in rows
         )
+        self._rows_made = now
+        return self._rows
 
     def _no_client_notice(self) -> tuple[Notice, ...]:
         if self._course.options.headless or self._course.ended or self._course.quit is not None:
