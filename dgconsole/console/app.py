@@ -244,6 +244,8 @@ class ConsoleApp(Unbroken, Steering):
             self.exit(error)
             return
         except Exception as error:  # noqa: BLE001
+            if self._exit:  # somebody left meanwhile, and took the screen along
+                return
             _log.exception("the session could not be opened")
             self.exit(BugError(f"the session could not be opened: {error}"))
             return

@@ -107,6 +107,16 @@ class LogView(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
         shown, top = self.store.shown, self.scroll_offset.y
         self._top_number = shown[top].number if 0 <= top < len(shown) else -1
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """A bar that was not there when the position changed starts at the position, not at the top."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
+    def on_resize(self, _: object) -> None:
+        """The newest line stays in view while the end is followed."""
+        if self.following:
+            self.call_after_refresh(self.sync)
+
     # ---- moving
 
     def follow(self, follow: bool) -> None:

@@ -161,6 +161,11 @@ class LineTable(Unbroken, ScrollView, can_focus=True, inherit_bindings=False):
         y = row - self.scroll_offset.y + self._header
         self.refresh(Region(0, y, self.size.width, 1))
 
+    def watch_show_vertical_scrollbar(self, shown: bool) -> None:
+        """A bar that was not there when the position changed starts at the position, not at the top."""
+        if shown:
+            self.vertical_scrollbar.position = self.scroll_y
+
     def on_resize(self, _: events.Resize) -> None:
         if len(self._rows):
             self.call_after_refresh(self._bring_into_view)
