@@ -7,10 +7,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Static
 
 from dgconsole.console.paint import title_of
 from dgconsole.console.pane import Lines
+from dgconsole.console.prompt import Prompt
 from dgconsole.console.unbroken import Unbroken
 from dgconsole.views.grid import Cell
 from dgconsole.views.text import harmless
@@ -78,50 +79,17 @@ class Facts(Unbroken, ModalScreen[None]):
 EXPORTED = (".csv", ".md", ".json")
 
 
-class ExportDialog(Unbroken, ModalScreen[str]):
+class ExportDialog(Prompt):
     """Where the report goes; the result is the path, empty for nowhere."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave as it is", show=False)]
-
     def __init__(self, suggested: str) -> None:
-        super().__init__()
-        self._suggested = suggested
+        text = (
+            ".csv: one row for each target chunk. .md: the totals, to be read. .json: both. "
+            "A file that exists is not overwritten unasked."
+        )
+        super().__init__("Export the report", text, "Write", suggested=suggested)
 
-    def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog") as box:
-            box.border_title = "Export the report"
-            yield Static(
-                ".csv: one row for each target chunk. .md: the totals, to be read. .json: both. "
-                "A file that exists is not overwritten unasked.",
-                id="export-text",
-                classes="text",
-            )
-            yield Input(self._suggested, id="path", compact=True, select_on_focus=False)
-            with Horizontal(classes="answers"):
-                yield Button("Write", id="write", classes="first", compact=True)
-                yield Button("Cancel", id="leave", compact=True)
-
-    def on_mount(self) -> None:
-        field = self.query_one(Input)
-        field.focus()
-        field.cursor_position = len(self._suggested)
-
-    def on_input_submitted(self, _: Input.Submitted) -> None:
-        self._write()
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "write":
-            self._write()
-        else:
-            self.dismiss("")
-
-    def _write(self) -> None:
-        path = self.query_one(Input).value.strip()
-        if path and not path.lower().endswith(EXPORTED):
-            text = f"The name says in which form: end it in {', '.join(EXPORTED[:-1])} or {EXPORTED[-1]}."
-            self.query_one("#export-text", Static).update(text)
-        else:
-            self.dismiss(path)
-
-    def action_leave(self) -> None:
-        self.dismiss("")
+    def refusal(self, line: str) -> str:
+        if line.lower().endswith(EXPORTED):
+            return ""
+        return f"The name says in which form: end it in {', '.join(EXPORTED[:-1])} or {EXPORTED[-1]}."

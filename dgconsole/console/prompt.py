@@ -47,7 +47,15 @@ class Prompt(Unbroken, ModalScreen[str]):
             self.dismiss("")
 
     def _say_yes(self) -> None:
-        self.dismiss(self.query_one(Input).value.strip())
+        line = self.query_one(Input).value.strip()
+        if line and (why := self.refusal(line)):
+            self.query_one(".text", Static).update(harmless(why))
+        else:
+            self.dismiss(line)
+
+    def refusal(self, line: str) -> str:  # noqa: ARG002
+        """Why a line will not do, shown in place of the question; empty where it will."""
+        return ""
 
     def action_leave(self) -> None:
         self.dismiss("")

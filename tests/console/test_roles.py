@@ -129,7 +129,7 @@ async def test_a_name_without_a_form_is_not_taken(scene, open_console, tmp_path)
         await face.press("e")
         face.app.screen.query_one(Input).value = str(tmp_path / "report.xls")
         await face.press("enter")
-        assert "end it in .csv, .md or .json" in str(face.app.screen.query_one("#export-text", Static).content)
+        assert "end it in .csv, .md or .json" in str(face.app.screen.query_one(".text", Static).content)
         assert session.commands == []
         await face.press("escape")
         assert len(face.app.screen_stack) == 1
