@@ -35,7 +35,8 @@ class Prompt(Unbroken, ModalScreen[str]):
     def on_mount(self) -> None:
         field = self.query_one(Input)
         field.focus()
-        field.cursor_position = len(self._suggested)
+        field.cursor_position = 0
+        self.call_after_refresh(field.action_end)  # once it knows its width: the end of a long path is what is seen
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
         self._say_yes()
