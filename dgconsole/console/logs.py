@@ -1,10 +1,8 @@
 """The fourth screen: what clients, hosts and the console say, merged by time or of one source."""
 
-import asyncio
 import base64
 from collections.abc import Callable, Coroutine
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,13 +11,11 @@ from textual.containers import Horizontal, Vertical
 from textual.worker import Worker
 
 from dgconsole.console.feed import Feed
-from dgconsole.console.logsaving import free_log_name, save_lines
+from dgconsole.console.freename import free_name
+from dgconsole.console.logsaving import file_stem, save_lines
 from dgconsole.console.logview import LogView
 from dgconsole.console.pane import Lines, Pane, Target
-from dgconsole.console.prompt import Prompt
 from dgconsole.console.recall import RecallInput
-from dgconsole.snapshot import LogLine
-from dgconsole.support.errors import InputError
 from dgconsole.views.clients import natural
 from dgconsole.views.grid import Cell
 from dgconsole.views.logs import KEEP, LEVELS, LogStore, View, count_of, record
@@ -382,24 +378,8 @@ class Logs(Pane):
             self.notify(f"{plural(len(lines), 'line')} sent to the clipboard; S writes lines to a file")
 
     def action_save(self) -> None:
-        if not self.console.role.writes:
-            self.notify("This console is read-only: it writes no file.", severity="warning")
-        elif self._feed is not None:
+        if self._feed is not None:
             lines = list(self._view.store.shown)
-            path = free_log_name(self._feed.snapshot.run_dir, self._source())
+            suggested = free_name(self._feed.snapshot.run_dir, file_stem(self._source()), ".txt")
             text = f"{plural(len(lines), 'line')}, as they are here."
-            self.app.push_screen(
-                Prompt("Save these lines", text, "Save", suggested=path), lambda answer: self._save(answer, lines)
-            )
-
-    def _save(self, path: str | None, lines: list[LogLine]) -> None:
-        async def saving(path: Path) -> None:
-            try:
-                await asyncio.to_thread(save_lines, path, lines)
-            except InputError as error:
-                self.notify(str(error), severity="warning", markup=False)
-            else:
-                self.notify(f"Written: {harmless(str(path))}", markup=False)
-
-        if path:
-            self.run_worker(saving(Path(path).expanduser()), group="save")
+            self.offer_file("Save these lines", text, suggested, lambda path: save_lines(path, lines))

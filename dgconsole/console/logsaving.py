@@ -22,13 +22,7 @@ def save_lines(path: Path, lines: Sequence[LogLine]) -> None:
         raise InputError(f"{name} cannot be written: {error.strerror}") from error
 
 
-def free_log_name(run_dir: str, what: str) -> str:
-    """A name for lines of ``what`` in the run directory that is free there."""
-    folder = Path(run_dir if harmless(run_dir) == run_dir else "")
+def file_stem(what: str) -> str:
+    """What a file of lines of ``what`` is called, without its ending."""
     stem = "lines of " + (re.sub(r"[^\w.-]+", " ", what).strip()[:80] or "the log")
-    stem = stem.replace(" ", "-")
-    path, number = folder / f"{stem}.txt", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.txt"
-    return str(path)
+    return stem.replace(" ", "-")

@@ -1,5 +1,8 @@
 """What every screen is: a container that is shown a feed while it is visible, and knows what `r` means on it."""
 
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from textual.containers import Vertical
@@ -7,7 +10,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from dgconsole.console.paint import BOLD, paint_of, title_of
+from dgconsole.console.prompt import Prompt
 from dgconsole.console.unbroken import Unbroken
+from dgconsole.support.errors import InputError
 from dgconsole.views.grid import Cell
 from dgconsole.views.signs import Signs
 from dgconsole.views.text import harmless
@@ -53,6 +58,29 @@ class Pane(Unbroken, Vertical):
         if self._titles.get(key) != subtitle:
             self._titles[key] = subtitle
             self.query_one(panel).border_subtitle = title_of(subtitle)
+
+    def offer_file(self, title: str, text: str, suggested: str, write: Callable[[Path], None]) -> None:
+        """Ask where a file shall go, then have ``write`` make it in a thread; its InputError is shown.
+
+        A read-only console, as one in a browser is, writes none.
+        """
+
+        async def writing(path: Path) -> None:
+            try:
+                await asyncio.to_thread(write, path)
+            except InputError as error:
+                self.notify(str(error), severity="warning", markup=False)
+            else:
+                self.notify(f"Written: {harmless(str(path))}", markup=False)
+
+        def chosen(path: str | None) -> None:
+            if path:
+                self.run_worker(writing(Path(path).expanduser()), "save", group="save", exit_on_error=False)
+
+        if self.console.role.writes:
+            self.app.push_screen(Prompt(title, text, "Save", suggested=suggested), chosen)
+        else:
+            self.notify("This console is read-only: it writes no file.", severity="warning")
 
     async def refresh_from(self, feed: "Feed") -> None:
         """Show what the feed holds; called a few times a second while the screen is visible."""

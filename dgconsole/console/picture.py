@@ -30,13 +30,3 @@ def _rendered(svg: str) -> bytes:
     import resvg_py
 
     return bytes(resvg_py.svg_to_bytes(svg_string=svg))
-
-
-def free_name(run_dir: str, stem: str, suffix: str) -> str:
-    """``<stem><suffix>`` in the run directory, or the next name that is free there."""
-    folder = Path(run_dir if harmless(run_dir) == run_dir else "")
-    path, number = folder / f"{stem}{suffix}", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}{suffix}"
-    return str(path)

@@ -1,9 +1,7 @@
 """The second screen: the sky as a map, with a cursor that names the chunk under it."""
 
-import asyncio
 import re
 from datetime import datetime
-from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,12 +9,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from dgconsole.console.feed import Feed
+from dgconsole.console.freename import free_name
 from dgconsole.console.pane import Lines, Pane, Target
-from dgconsole.console.picture import free_name, save_picture
+from dgconsole.console.picture import save_picture
 from dgconsole.console.prompt import Prompt
 from dgconsole.console.skymap import SkyCanvas
 from dgconsole.snapshot import CHUNK_STATES, ChunkState
-from dgconsole.support.errors import InputError
 from dgconsole.views.chunks import ChunkModel
 from dgconsole.views.grid import Cell
 from dgconsole.views.history import place
@@ -185,27 +183,17 @@ class Sky(Pane):
         return index
 
     def action_picture(self) -> None:
-        if self._feed is not None:
-            path = free_name(self._feed.snapshot.run_dir, "sky", ".svg")
-            text = "The whole sky by the state of its chunks. The name ends in .svg or .png."
-            self.app.push_screen(Prompt("Save the sky as a picture", text, "Save", suggested=path), self._save)
-
-    def _save(self, path: str | None) -> None:
-        if path:
-            self.run_worker(self._write_picture(Path(path)), "picture", exit_on_error=False)
-
-    async def _write_picture(self, path: Path) -> None:
-        assert self._feed is not None
-        assert self._model is not None
-        counts = self._feed.snapshot.counts
-        when = datetime.fromtimestamp(self._feed.snapshot.wall).astimezone().strftime("%Y-%m-%d %H:%M")
-        title = f"{harmless(self._feed.snapshot.name)}, {when}: {counts.completed:,} of {counts.total:,} chunks done"
-        try:
-            await asyncio.to_thread(save_picture, path, self._model.boxes, self._model.states, title)
-        except InputError as error:
-            self.notify(str(error), severity="warning", markup=False)
-        else:
-            self.notify(f"Written: {harmless(str(path))}", markup=False)
+        if self._feed is None or self._model is None:
+            return
+        snapshot, boxes, states = self._feed.snapshot, self._model.boxes, self._model.states
+        counts, when = snapshot.counts, datetime.fromtimestamp(snapshot.wall).astimezone().strftime("%Y-%m-%d %H:%M")
+        title = f"{harmless(snapshot.name)}, {when}: {counts.completed:,} of {counts.total:,} chunks done"
+        self.offer_file(
+            "Save the sky as a picture",
+            "The whole sky by the state of its chunks. The name ends in .svg or .png.",
+            free_name(snapshot.run_dir, "sky", ".svg"),
+            lambda path: save_picture(path, boxes, states, title),
+        )
 
     def action_next(self) -> None:
         if self._here:

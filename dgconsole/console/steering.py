@@ -10,6 +10,7 @@ from textual.app import App
 from textual.widgets import Input
 
 from dgconsole.console.dialogs import ExportDialog, Question
+from dgconsole.console.freename import free_name
 from dgconsole.console.pane import Pane
 from dgconsole.console.roles import Role
 from dgconsole.snapshot import (
@@ -222,7 +223,7 @@ class Steering(App[int | DgError]):
 
     def action_export(self) -> None:
         assert self.feed is not None
-        self.push_screen(ExportDialog(_free_name(self.feed.snapshot.run_dir)), self._export)
+        self.push_screen(ExportDialog(free_name(self.feed.snapshot.run_dir, "report", ".csv")), self._export)
 
     def _export(self, path: str | None) -> None:
         if path:
@@ -243,14 +244,3 @@ class Steering(App[int | DgError]):
 _STEERS = frozenset(
     {"retry", "retry_all", "pause", "add_client", "stop_client", "drain", "reconnect", "add_host", "whole_log"}
 )
-
-
-def _free_name(run_dir: str) -> str:
-    """``report.csv`` in the run directory, or the next name that is free there."""
-    folder = Path(run_dir if harmless(run_dir) == run_dir else "")
-    number = 1
-    path = folder / "report.csv"
-    while path.exists():
-        number += 1
-        path = folder / f"report-{number}.csv"
-    return str(path)

@@ -49,11 +49,6 @@ def database_schema(settings: RunSettings, plan: Plan) -> DatabaseSchema:
     )
 
 
-def table_dialects(settings: RunSettings) -> dict[str, Dialect]:
-    """How the fields of each delivered table's files are spelled."""
-    return {config.table: config.out_dialect for config in settings.partitioners}
-
-
 def _partitioned(table: TablePlan, config: PartitionerConfig, described: IngestTable | None) -> TableSchema:
     columns = described.columns if described is not None else _derived(table, config)
     own = {column.name: place for place, column in enumerate(table.columns)}

@@ -435,7 +435,7 @@ async def test_the_sky_says_where_it_cannot_go(scene, open_console, typed, words
 
 
 async def picture_saved(face):
-    if saving := [worker for worker in face.app.workers if worker.name == "picture"]:
+    if saving := [worker for worker in face.app.workers if worker.name == "save"]:
         await face.app.workers.wait_for_complete(saving)
 
 

@@ -99,6 +99,14 @@ async def test_an_attached_console_goes_with_the_status_of_the_run_once_it_has_e
     assert face.app.return_value == 130
 
 
+async def test_who_only_looks_writes_no_picture(scene, open_console):
+    async with open_console(scene("running"), role=Role.WATCHER) as face:
+        await face.press("2", "i")
+        await face.look()
+        assert len(face.app.screen_stack) == 1
+        assert "it writes no file" in face.text()
+
+
 async def test_a_report_opens_with_the_report_even_while_the_run_goes_on(scene, open_console):
     async with open_console(scene("running"), role=Role.READER) as face:
         assert face.app.pane.id == "report"
