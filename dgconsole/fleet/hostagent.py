@@ -44,6 +44,7 @@ STAMP_EVERY = 3600.0
 
 ASK = """
 import json, sys
+sys.path[:] = [place for place in sys.path if place]  # a client does not start in this folder
 told = {"python": sys.version.split()[0], "version": "", "text": "", "packages": {}}
 try:
     import dgconsole

@@ -48,3 +48,10 @@ def test_setup_and_environment_reach_the_clients(project: Any) -> None:
     project.write("hosts.yml", f"hosts:\n  here: {host}\n")
     ended = project.run("57701")
     assert ended.status == 0, ended
+
+
+def test_a_folder_of_our_name_beside_the_files_is_not_taken_for_us(project: Any) -> None:
+    (project.folder / "dgconsole").mkdir()
+    ended = project.run("57701")
+    assert ended.status == 0, ended
+    project.assert_whole([57701])
