@@ -13,8 +13,8 @@ class Box(NamedTuple):
 
 
 _WIDE, _HUGE = 100, 160
-_RATE, _MAP = 5, 8
-"""Least lines of the rates' panel and of the map's."""
+_CLIENTS, _RATE, _MAP = 6, 5, 8
+"""Least lines of the clients' panel, of the rates' and of the map's."""
 
 
 def arrange(width: int, height: int, rows: int, needs: int) -> dict[str, Box]:
@@ -36,7 +36,7 @@ def _stacked(width: int, height: int, rows: int, needs: int) -> dict[str, Box]:
         parts = [("clients", height - need), ("needs", need)]
     else:
         need = min(needs, 6 if height >= 22 else 5)
-        clients = min(max(rows, 6), height - need - _RATE)
+        clients = min(max(rows, _CLIENTS), height - need - _RATE)
         rest = height - need - clients
         rate = rest if rest < 16 else 11
         parts = [("clients", clients), ("needs", need), ("rate", rate), ("log", rest - rate)]
@@ -47,7 +47,7 @@ def _wide(width: int, height: int, rows: int, needs: int) -> dict[str, Box]:
     """Clients and needs across, rates and map side by side below them, the log where much is left."""
     need = min(needs, max(height // 4, 3))
     least = _MAP + 2 if height >= 30 else _RATE
-    clients = min(max(rows, 6), height - need - least)
+    clients = min(max(rows, _CLIENTS), height - need - least)
     rest = height - need - clients
     both = rest if rest < 24 else 16
     boxes = _below([("clients", clients), ("needs", need), ("both", both), ("log", rest - both)], 0, width)
@@ -63,7 +63,7 @@ def _huge(width: int, height: int, rows: int, needs: int) -> dict[str, Box]:
     """Clients, needs and rates at the left; map and log beside them."""
     left = max(width * 3 // 5, min(132, width * 2 // 3))
     need = min(needs, height // 4)
-    rate = min(max(height - need - rows, 11), 32)
+    rate = min(max(height - need - max(rows, _CLIENTS), 11), 32)
     sky = min((width - left - 4) // 4 + 2, height * 3 // 5)
     return _below([("clients", height - need - rate), ("needs", need), ("rate", rate)], 0, left) | _below(
         [("sky", sky), ("log", height - sky)], left, width - left

@@ -1,6 +1,6 @@
 """Overview's panels never overlap, never leave the screen, and are there where the page says so."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dgconsole.views import chunks, clients
@@ -26,6 +26,7 @@ def test_panels_fill_the_screen_without_overlap(width, height, rows, needs):
 
 
 @given(st.integers(80, 400), st.integers(20, 150), st.integers(4, 2_000), st.integers(3, 60))
+@example(160, 30, 4, 3)
 def test_from_80_columns_on_the_needs_and_the_rates_are_there(width, height, rows, needs):
     boxes = arrange(width, height, rows, needs)
     assert {"clients", "needs", "rate"} <= boxes.keys()
