@@ -259,8 +259,12 @@ async def _run_console(hosts: "tuple[HostConfig, ...]", config: Path, given: Nam
 
 @contextlib.contextmanager
 def _ending_signals(end_now: Callable[[int], Coroutine[object, object, object]]) -> Iterator[None]:
-    """A signal ends the session at once: chunks in hand go back, clients end. A second one ends the process."""
+    """A signal ends the session at once: chunks in hand go back, clients end. A second one ends the process.
+
+    Under nohup, which has SIGHUP ignored, the run outlives the terminal.
+    """
     loop = asyncio.get_running_loop()
+    numbers = [each for each in ENDING_SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
     ending: list[asyncio.Task[object]] = []
 
     def on_signal(number: int) -> None:
@@ -268,10 +272,10 @@ def _ending_signals(end_now: Callable[[int], Coroutine[object, object, object]])
             os._exit(INTERRUPTED)
         ending.append(loop.create_task(end_now(number)))
 
-    for number in ENDING_SIGNALS:
+    for number in numbers:
         loop.add_signal_handler(number, on_signal, number)
     try:
         yield
     finally:
-        for number in ENDING_SIGNALS:
+        for number in numbers:
             loop.remove_signal_handler(number)

@@ -27,6 +27,8 @@ from dgconsole.settings.structs import HostConfig
 for threads in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(threads, "1")
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what we start inherits it; nohup may have started us
+
 
 @pytest.fixture(scope="session")
 def need() -> Callable[[bool, str], None]:

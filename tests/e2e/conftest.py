@@ -193,8 +193,9 @@ class Project:
         chosen = () if chunks is None else ("--chunks", chunks)
         return [*self.program, "hosts.yml", "--headless", "--run-dir", "run", *chosen, *options]
 
-    def begin(self, chunks: str | None, *options: str) -> Running:
-        return self._start(self.headless(chunks, *options), {})
+    def begin(self, chunks: str | None, *options: str, before: Sequence[str] = ()) -> Running:
+        """``before``: a command that starts the command given to it, as nohup does."""
+        return self._start([*before, *self.headless(chunks, *options)], {})
 
     def run(self, chunks: str | None, *options: str) -> Ended:
         return self.begin(chunks, *options).end()

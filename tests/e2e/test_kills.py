@@ -143,6 +143,17 @@ def test_a_signal_in_mid_run(project: Any, gates: Any, number: signal.Signals) -
     assert {row["attempts"] for row in project.report()} == {"1"}
 
 
+def test_under_nohup_a_run_outlives_its_terminal(project: Any, gates: Any) -> None:
+    gates.shut(GATED)
+    console = project.begin(TEXT, before=("nohup",))
+    gates.reached(GATED)
+    console.signal(signal.SIGHUP)
+    gates.open()
+    ended = console.end()
+    assert ended.status == 0, ended
+    project.assert_whole(CHUNKS)
+
+
 def test_a_second_signal_does_not_wait(project: Any, gates: Any, ends: Any) -> None:
     gates.shut(GATED)
     console = project.begin(TEXT)
