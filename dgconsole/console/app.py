@@ -22,6 +22,7 @@ from dgconsole.console.asking import Asking
 from dgconsole.console.dialogs import Facts
 from dgconsole.console.head import HeadLines, KeyLine, TabLine
 from dgconsole.console.helping import help_lines, key_line
+from dgconsole.console.inturn import InTurn
 from dgconsole.console.paint import Paint
 from dgconsole.console.pane import Pane
 from dgconsole.console.roles import Role
@@ -55,7 +56,7 @@ class _Main(Unbroken, Screen[object]):
     """What everything but questions stands on."""
 
 
-class ConsoleApp(Unbroken, Steering):
+class ConsoleApp(Unbroken, InTurn, Steering):
     """The console.
 
     Parameters

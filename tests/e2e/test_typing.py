@@ -91,6 +91,9 @@ def test_start_watch_retry_export_quit(project: Any, terminal: Terminal, wait_un
     terminal.press("4")
     terminal.see("● following", "ChunkError")
 
+    terminal.press("3", "/", "limbo", "Enter")
+    terminal.see("filter: limbo", "1 of 3 chunks")
+
     mended.touch()
     terminal.press("1")
     terminal.see("Needs you", "retry it")
