@@ -1,5 +1,6 @@
 """The fifth screen: the totals of the run, and how it ended."""
 
+from time import perf_counter
 from typing import ClassVar
 
 from textual import events
@@ -18,7 +19,8 @@ from dgconsole.views.report import facts, sections, verdict
 
 _ROWS = (("causes", "problems"), ("hosts", "clients"), ("tables", "stages"), ("slowest",))
 _KEYS = tuple(key for row in _ROWS for key in row)
-_EVERY = 1.0
+_SHARE = 0.05
+"""Of the time at most for making reports: one that takes long is made less often."""
 
 
 class Report(Pane):
@@ -36,7 +38,8 @@ class Report(Pane):
 
     def __init__(self) -> None:
         super().__init__("report")
-        self._seen: tuple[int, float] = (-1, -_EVERY)
+        self._seen = -1
+        self._next = 0.0
         self._report: ReportData | None = None
 
     def compose(self) -> ComposeResult:
@@ -64,13 +67,14 @@ class Report(Pane):
         return self.query_one(f"#table-{key}", LineTable)
 
     async def refresh_from(self, feed: Feed) -> None:
-        now = feed.wall()
-        revision, at = self._seen
-        if revision == feed.snapshot.revision or (now - at < _EVERY and not feed.ended):
+        began = perf_counter()
+        if self._seen == feed.snapshot.revision or (began < self._next and not feed.ended):
             return
-        self._seen = (feed.snapshot.revision, now)
+        self._seen = feed.snapshot.revision
         self._report = await feed.handle.report()
         self._show(self._report)
+        ended = perf_counter()
+        self._next = ended + (ended - began) / _SHARE
 
     def _show(self, report: ReportData) -> None:
         self.query_one("#verdict-text", Lines).show_lines([[verdict(report)], *self._figures(report)])

@@ -222,11 +222,7 @@ class Session:
         return await asyncio.to_thread(log_files, self._course.prepared.run_dir.logs)
 
     async def report(self) -> Report:
-        report = await self._course.coordinator.report()
-        ended = self._course.coordinator.transaction_totals()
-        return replace(
-            report, verdict=self._course.verdict(), elapsed=self._course.elapsed(), transaction_totals=ended
-        )
+        return await self._course.report()
 
     # ---- what faces want
 

@@ -63,7 +63,7 @@ def _huge(width: int, height: int, rows: int, needs: int) -> dict[str, Box]:
     """Clients, needs and rates at the left; map and log beside them."""
     left = max(width * 3 // 5, min(132, width * 2 // 3))
     need = min(needs, height // 4)
-    rate = min(max(height - need - max(rows, _CLIENTS), 11), 32)
+    rate = min(max(height - need - max(rows, _CLIENTS), 11), 50)
     sky = min((width - left - 4) // 4 + 2, height * 3 // 5)
     return _below([("clients", height - need - rate), ("needs", need), ("rate", rate)], 0, left) | _below(
         [("sky", sky), ("log", height - sky)], left, width - left
