@@ -209,9 +209,11 @@ class ChunkTable(Struct, frozen=True, kw_only=True):
 
 
 class ChunkStates(Struct, frozen=True, kw_only=True):
-    """States of all targets at a revision, in the order of ``ChunkTable``. Arrays as bytes."""
+    """States of targets at a revision, in the order of ``ChunkTable``. Arrays as bytes."""
 
     revision: int
+    at: bytes | None = None
+    """int32 indices, ascending, of the targets that the arrays below are about; None: of all."""
     states: bytes
     """uint8 index into CHUNK_STATES."""
     attempts: bytes
@@ -471,7 +473,7 @@ class SessionHandle(Protocol):
     async def chunk_table(self) -> ChunkTable: ...
 
     async def chunk_states(self, since: int) -> ChunkStates | None:
-        """None when nothing changed after revision ``since``."""
+        """What changed after revision ``since``, -1: how all stand; None when nothing did."""
 
     async def chunk_history(self, chunk: int) -> ChunkHistory | None: ...
 

@@ -185,7 +185,7 @@ class Sky(Pane):
     def action_picture(self) -> None:
         if self._feed is None or self._model is None:
             return
-        snapshot, boxes, states = self._feed.snapshot, self._model.boxes, self._model.states
+        snapshot, boxes, states = self._feed.snapshot, self._model.boxes, self._model.states.copy()
         counts, when = snapshot.counts, datetime.fromtimestamp(snapshot.wall).astimezone().strftime("%Y-%m-%d %H:%M")
         title = f"{harmless(snapshot.name)}, {when}: {counts.completed:,} of {counts.total:,} chunks done"
         self.offer_file(

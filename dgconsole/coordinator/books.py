@@ -5,6 +5,9 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dgconsole.coordinator import events as e
 from dgconsole.coordinator.chunks import Chunks, Row, State
 from dgconsole.coordinator.clients import Client, Hold
@@ -117,6 +120,8 @@ class Books:
         self.peers: dict[int, str] = {}
         self.revision = 1
         self.chunk_revision = 1
+        self.changed = np.ones(len(chunks), np.int64)
+        """The revision at which each chunk changed last."""
         self._numbers = {key: number for number, key in enumerate(self.names)}
         self._census: tuple[int, int] | None = None
         self.begin()
@@ -139,6 +144,7 @@ class Books:
         notes: tuple[dict[int, Any], ...] = (self.failures, self.limbo, self.accepting, self.loaded)
         for i, (row, saved) in self._saved_rows.items():
             chunks.restore(i, row)
+            self.changed[i] = self.revision + 1
             for kept, note in zip(notes, saved, strict=True):
                 kept.pop(i, None)
                 if note is not None:
@@ -164,8 +170,14 @@ class Books:
         self.chunk_revision = self.revision
         self.begin()
 
+    def changed_since(self, revision: int) -> NDArray[np.int32] | None:
+        """Indices of the chunks that changed after a revision, ascending; None where those are many, or all."""
+        at = np.flatnonzero(self.changed > revision)
+        return at.astype(np.int32) if 4 * len(at) < len(self.chunks) else None
+
     def touch_row(self, i: int) -> None:
         """Before any change of the chunk at index ``i`` or of what is noted about it."""
+        self.changed[i] = self.revision
         if i not in self._saved_rows:
             self._saved_rows[i] = (
                 self.chunks.row(i),

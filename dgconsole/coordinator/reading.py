@@ -178,11 +178,11 @@ class Reading:
         )
 
     def chunk_states(self, since: int) -> ChunkStates | None:
-        """All targets in id order; None when no chunk has changed after revision ``since``."""
+        """The targets that changed after revision ``since``, in id order, or all; None when none has."""
         core = self._core
         if core.chunk_revision <= since:
             return None
-        return states_of(core.chunks, core.names, core.failures, core.revision)
+        return states_of(core.chunks, core.names, core.failures, core.revision, core.changed_since(since))
 
     def chunk_table(self) -> ChunkTable:
         """Ids and boxes of all targets."""

@@ -48,20 +48,25 @@ def states_of(
     names: Sequence[tuple[str, str]],
     failures: Mapping[int, tuple[Failure, ...]],
     revision: int,
+    at: NDArray[np.int32] | None = None,
 ) -> ChunkStates:
-    """All chunks in id order; ``names`` are (client, host) by index, ``failures`` are by index of the chunk."""
-    retrying = (chunks.state == State.PENDING) & (chunks.used > 0)
-    last = {i: failed[-1].cause for i, failed in failures.items() if retrying[i]}
+    """The chunks at the indices ``at``, or all; ``names`` are (client, host) by index, ``failures`` by index."""
+    told = slice(None) if at is None else at
+    state, used = chunks.state[told], chunks.used[told]
+    last = {
+        i: failed[-1].cause for i, failed in failures.items() if chunks.state[i] == State.PENDING and chunks.used[i]
+    }
     texts = {text: number for number, text in enumerate(dict.fromkeys(last.values()))}
     return ChunkStates(
         revision=revision,
-        states=np.where(retrying, np.uint8(_RETRYING), chunks.state).tobytes(),
-        attempts=chunks.used.tobytes(),
-        clients=chunks.client.tobytes(),
+        at=None if at is None else at.tobytes(),
+        states=np.where((state == State.PENDING) & (used > 0), np.uint8(_RETRYING), state).tobytes(),
+        attempts=used.tobytes(),
+        clients=chunks.client[told].tobytes(),
         client_names=tuple(name for name, _ in names),
         client_hosts=tuple(host for _, host in names),
-        rows=chunks.rows.tobytes(),
-        seconds=chunks.seconds.tobytes(),
+        rows=chunks.rows[told].tobytes(),
+        seconds=chunks.seconds[told].tobytes(),
         failed=np.fromiter(last, np.int32, len(last)).tobytes(),
         failed_of=np.fromiter((texts[text] for text in last.values()), np.int32, len(last)).tobytes(),
         failed_texts=tuple(texts),

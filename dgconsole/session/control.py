@@ -33,11 +33,12 @@ _log = logging.getLogger("dgconsole.session")
 class _Body:
     """An encoded answer that is being sent: faces that ask for the same meanwhile get it too, not a copy."""
 
-    __slots__ = ("__weakref__", "data", "made", "revision")
+    __slots__ = ("__weakref__", "data", "made", "revision", "since")
 
-    def __init__(self, data: bytes, revision: int = 0) -> None:
+    def __init__(self, data: bytes, revision: int = 0, since: int = 0) -> None:
         self.data = data
         self.revision = revision
+        self.since = since
         self.made = time.monotonic()
 
 
@@ -196,10 +197,11 @@ class Control:
 
     async def _newest_states(self, since: int) -> _Body:
         body = self._states() if self._states is not None else None
-        if body is not None and body.revision > since and time.monotonic() - body.made < self._fresh_for:
+        told = body is not None and body.since <= since < body.revision
+        if body is not None and told and time.monotonic() - body.made < self._fresh_for:
             return body
         states: ChunkStates | None = await self._handle.chunk_states(since)
-        body = _Body(p.ENCODER.encode(states), states.revision if states is not None else 0)
+        body = _Body(p.ENCODER.encode(states), states.revision if states is not None else 0, since)
         if states is not None:
             self._states = weakref.ref(body)
         return body

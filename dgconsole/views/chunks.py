@@ -87,14 +87,16 @@ class ChunkModel:
 
     def update(self, news: ChunkStates) -> NDArray[np.intp]:
         """Take in the states; the indices whose state changed, shape (m,)."""
-        n = len(self)
-        states = np.frombuffer(news.states, np.uint8, count=n)
-        changed = np.flatnonzero(states != self.states)
-        self.states = states
-        self.attempts = np.frombuffer(news.attempts, np.uint8, count=n)
-        self.clients = np.frombuffer(news.clients, "<i4", count=n)
-        self.rows = np.frombuffer(news.rows, "<i8", count=n)
-        self.seconds = np.frombuffer(news.seconds, "<f4", count=n)
+        at: NDArray[np.intp] = np.arange(len(self))
+        if news.at is not None:
+            at = np.frombuffer(news.at, "<i4").astype(np.intp)
+        states = np.frombuffer(news.states, np.uint8)
+        changed: NDArray[np.intp] = at[states != self.states[at]]
+        self.states[at] = states
+        self.attempts[at] = np.frombuffer(news.attempts, np.uint8)
+        self.clients[at] = np.frombuffer(news.clients, "<i4")
+        self.rows[at] = np.frombuffer(news.rows, "<i8")
+        self.seconds[at] = np.frombuffer(news.seconds, "<f4")
         self.client_names, self.client_hosts = news.client_names, news.client_hosts
         self.revision = news.revision
         failed = (np.frombuffer(news.failed, "<i4"), np.frombuffer(news.failed_of, "<i4"))

@@ -17,8 +17,11 @@ from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.core import Core
 from dgconsole.coordinator.ledger import Ledger, Reader
 from dgconsole.coordinator.options import Options
+from dgconsole.coordinator.standing import states_of
 from dgconsole.ingest.destination import TransactionEnd
+from dgconsole.snapshot import ChunkTable
 from dgconsole.support.errors import Fault
+from dgconsole.views.chunks import ChunkModel
 from dgconsole.wire import messages as m
 
 MEMORY = Path("/dev/shm")
@@ -95,6 +98,8 @@ class World(RuleBasedStateMachine):
             limbo=kept.limbo,
             next_transaction=kept.next_transaction,
         )
+        boxes = np.zeros((len(self.ids), 4))
+        self.face = ChunkModel(ChunkTable(count=len(self.ids), ids=self.ids.tobytes(), boxes=boxes.tobytes()))
         self.hands: dict[int, dict[int, int]] = {}
         self.names: dict[int, str] = {}
         self.to_accept: list[tuple[int, int]] = []
@@ -127,6 +132,7 @@ class World(RuleBasedStateMachine):
         self.core.begin()
         orders = [order for event in events for order in self.core.handle(event, self.now)]
         steps = [order.step for order in orders if isinstance(order, e.Persist)]
+        self.look()
         if steps and fails:
             orders = self.core.fail(events, "disk full", self.now)
             self.broken = True
@@ -471,6 +477,24 @@ class World(RuleBasedStateMachine):
             assert attempts[chunk] == chunks.attempt[chunks.index(chunk)]
         for chunk in attempts.keys() - self.completed:
             assert chunks.state[chunks.index(chunk)] == State.DELIVERED
+
+    def look(self) -> None:
+        """As a face does, now and then, also while a batch is being written: what changed is all that it takes."""
+        core = self.core
+        if core.revision % 3 and core.chunk_revision > self.face.revision:
+            at = core.changed_since(self.face.revision)
+            self.face.update(states_of(core.chunks, core.names, core.failures, core.revision, at))
+
+    @invariant()
+    def a_face_that_takes_changes_alone_misses_none(self) -> None:
+        self.look()
+        core = self.core
+        if core.chunk_revision > self.face.revision:
+            return
+        whole = ChunkModel(ChunkTable(count=len(self.ids), ids=self.ids.tobytes(), boxes=self.face.boxes.tobytes()))
+        whole.update(states_of(core.chunks, core.names, core.failures, core.revision))
+        for name in ("states", "attempts", "clients", "rows", "seconds", "cause_of"):
+            np.testing.assert_array_equal(getattr(self.face, name), getattr(whole, name), name)
 
     @invariant()
     def ledger_agrees(self) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from dgconsole import __version__
@@ -342,6 +343,19 @@ async def test_limbo_causes_and_retry(start: Any, fast: Any) -> None:
     assert await run.coordinator.retry_all() == 1
     assert run.coordinator.counts().limbo == 0
     assert run.coordinator.chunk_states(states.revision) is not None
+
+
+async def test_a_face_is_told_of_the_chunks_that_changed_since(start: Any) -> None:
+    run = await start(range(20))
+    client = await run.client()
+    whole = run.coordinator.chunk_states(-1)
+    assert (whole.at, len(whole.states)) == (None, 20)
+    ((chunk, _),) = await client.ask()
+    told = run.coordinator.chunk_states(whole.revision)
+    assert list(np.frombuffer(told.at, "<i4")) == [chunk]
+    assert (list(told.states), list(told.attempts), len(told.rows)) == ([1], [1], 8)
+    assert run.coordinator.chunk_states(told.revision) is None
+    assert run.coordinator.chunk_states(-1).at is None
 
 
 async def test_stop_now_gives_back_what_is_in_hand(start: Any) -> None:
