@@ -577,7 +577,7 @@ def compare(scratch: Path, given: argparse.Namespace) -> None:
                     bench.show_map()
                 bench.load(0, given.rate)
                 bench.over(2.0)
-                figures[screen].append(bench.over(given.seconds / 2))
+                figures[screen].append(bench.over(1.5 * given.seconds))
             finally:
                 bench.close()
             shutil.rmtree(folder)

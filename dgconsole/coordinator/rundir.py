@@ -8,6 +8,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,13 +92,13 @@ class RunDir:
             write_whole(self.control_json, json.dumps({"socket": str(self.control_socket)}).encode() + b"\n")
 
     def close(self) -> None:
-        """Let others have the directory."""
-        self.server_json.unlink(missing_ok=True)
-        self.control_json.unlink(missing_ok=True)
-        for socket in (self.client_socket, self.control_socket):
-            socket.unlink(missing_ok=True)
-        if self.sockets != self.path and self.sockets.is_dir():
-            self.sockets.rmdir()
+        """Let others have the directory. What cannot be removed is in nobody's way: the next session makes it anew."""
+        for path in (self.server_json, self.control_json, self.client_socket, self.control_socket):
+            with suppress(OSError):
+                path.unlink()
+        if self.sockets != self.path:
+            with suppress(OSError):
+                self.sockets.rmdir()
         os.close(self.lock)
 
 

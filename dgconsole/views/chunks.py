@@ -87,9 +87,7 @@ class ChunkModel:
 
     def update(self, news: ChunkStates) -> NDArray[np.intp]:
         """Take in the states; the indices whose state changed, shape (m,)."""
-        at: NDArray[np.intp] = np.arange(len(self))
-        if news.at is not None:
-            at = np.frombuffer(news.at, "<i4").astype(np.intp)
+        at = np.arange(len(self)) if news.at is None else np.frombuffer(news.at, "<i4").astype(np.intp)
         states = np.frombuffer(news.states, np.uint8)
         changed: NDArray[np.intp] = at[states != self.states[at]]
         self.states[at] = states

@@ -207,6 +207,18 @@ def test_a_run_directory_with_a_path_too_long_for_a_socket(project: Any, gates: 
     assert not (deep / "control.json").exists()
 
 
+def test_a_run_whose_socket_cannot_be_made_goes_on_without_other_consoles(project: Any) -> None:
+    assert project.run("0").status == 0
+    (project.run_dir / "control.sock").mkdir()
+    ended = project.run(TEXT)
+    assert ended.status == 0, ended
+    said = (project.run_dir / "logs" / "console.log").read_text().splitlines()
+    (line,) = (line for line in said if "No other console can attach" in line)
+    assert line.endswith("run/control.sock: Is a directory")
+    assert ended.err.count("No other console can attach") == 1
+    project.assert_whole(CHUNKS)
+
+
 async def test_the_whole_of_a_run_over_the_socket(project: Any, gates: Any) -> None:
     """What an attached face reads of a real session, live and after its end, from its last word and its books."""
     gates.shut(GATED)

@@ -6,11 +6,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dgconsole.attach.attached import AttachedSession
+from dgconsole.records.recorded import Recorded
 from dgconsole.session import Session, SessionOptions
 from dgconsole.settings.hosts import load_hosts
 from dgconsole.snapshot import AddHost, Answer, Command, FetchLog, Quit, ReconnectHost, Reply, RunState, Snapshot
@@ -157,6 +160,23 @@ async def test_a_person_answers_and_the_host_works(run: Run, ssh_hosts: Any) -> 
     assert "far: asks: Passphrase of the key" in run.log()
     for file in run.run_dir.rglob("*"):
         assert not file.is_file() or b"open sesame" not in file.read_bytes()
+
+
+async def test_a_person_at_an_attached_console_answers(run: Run, ssh_hosts: Any) -> None:
+    host = ssh_hosts.start()
+    lock(ssh_hosts.identity)
+    await run.open(over_ssh(host))
+    afterwards = partial(Recorded.open, run.run_dir)
+    face = await AttachedSession.open(run.run_dir, version="", afterwards=afterwards)
+    watching = await AttachedSession.open(run.run_dir, version="", afterwards=afterwards, read_only=True)
+    await run.until(lambda now: now.questions)
+    (question,) = (await face.snapshot()).questions
+    assert (question.host, question.text) == ("far", "Passphrase of the key ~/.ssh/id_ed25519")
+    assert (await watching.snapshot()).questions == ()
+    assert await face.command(Answer(question.number, "open sesame")) == Reply(True)
+    assert (await run.until(lambda now: now.state is RunState.ENDED)).counts.completed == 1
+    await face.close()
+    await watching.close()
 
 
 async def test_a_session_that_ends_while_it_asks(run: Run, ssh_hosts: Any) -> None:
