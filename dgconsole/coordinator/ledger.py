@@ -3,7 +3,8 @@
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ _END = """
 _LOAD = "UPDATE chunks SET state = 2 WHERE chunk = ? AND state = 1 AND attempt = ? AND client = ?"
 _UNLOAD = _END.replace("state = 1", "state = 2")
 _REQUEUE = "UPDATE chunks SET state = 0, used = 0, retry_at = NULL WHERE chunk = ? AND state = 4"
+
+_ENDED = "FROM attempts WHERE ended IS NOT NULL AND outcome <> 'delivered' AND error <> ?"
 
 _CHUNK_ROW = [
     ("chunk", np.int32),
@@ -113,7 +116,16 @@ def create(path: Path, ids: NDArray[np.int32]) -> None:
 class _Stored:
     """What can be read from an open ledger as a whole."""
 
+    path: Path
     _connection: sqlite3.Connection
+
+    def note(self, name: str) -> str | None:
+        """The note of that name, if there is one."""
+        try:
+            row = self._connection.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
+        except sqlite3.Error as error:
+            raise _damaged(self.path, error) from error
+        return str(row[0]) if row else None
 
     def kept(self) -> Kept:
         """The chunks and all that is noted about them."""
@@ -145,17 +157,22 @@ class _Stored:
         next_transaction = query("SELECT coalesce(max(id), 0) + 1 FROM transactions").fetchone()[0]
         return Kept(chunks, names, failures, limbo, next_transaction)
 
-    def ended(self) -> Iterator[e.Ended]:
-        """All attempts that have ended, but for those that only a crash of the console ended."""
+    def ended(self, after: float = 0.0) -> Iterator[e.Ended]:
+        """The attempts that ended after that, epoch seconds; without those that only a crash of the console ended."""
         decode = msgspec.json.Decoder(Figures).decode
-        query = """
+        query = f"""
             SELECT chunk, attempt, client, iif(outcome = 'completed', 3, 0), 0,
-            started, ended, outcome, fault, figures FROM attempts
-            WHERE ended IS NOT NULL AND outcome <> 'delivered' AND error <> ?"""
-        for *values, started, at, outcome, fault, figures in self._connection.execute(query, (_ENDED_BY_CRASH,)):
+            started, ended, outcome, fault, figures {_ENDED} AND ended > ?"""
+        found = self._connection.execute(query, (_ENDED_BY_CRASH, after))
+        for *values, started, at, outcome, fault, figures in found:
             chunk, attempt, client, state, used = values
             told = decode(figures) if figures else None
             yield e.Ended(chunk, attempt, client, state, used, None, started, at, outcome, fault, figures=told)
+
+    def count_ended(self, until: float) -> int:
+        """How many of them ended until then."""
+        counted = self._connection.execute(f"SELECT count(*) {_ENDED} AND ended <= ?", (_ENDED_BY_CRASH, until))
+        return int(counted.fetchone()[0])
 
 
 class Ledger(_Stored):
@@ -197,39 +214,44 @@ class Ledger(_Stored):
         delivered is completed where its transaction was committed, as ``transactions`` says of those that the
         destination knows; else it goes back in the same way.
         """
-        connection = self._connection
         try:
-            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if verdict != "ok":
-                raise _damaged(self.path, verdict)
-            connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT OR IGNORE INTO chunks (chunk) VALUES (?)", ((i,) for i in ids.tolist()))
-            for number, end in (transactions or {}).items():
-                if end is TransactionEnd.COMMITTED:
-                    self._commit_transaction(number, now)
-            connection.execute(
-                "UPDATE attempts SET outcome = 'returned', fault = 'stopped', stage = 'deliver', error = ?, "
-                "rows = 0, overlap_rows = 0, bytes = 0, figures = '' WHERE outcome = 'delivered'",
-                (_UNDONE_BY_CRASH,),
-            )
-            connection.execute(
-                "UPDATE attempts SET ended = ?, outcome = 'lost', fault = 'lost', error = ? WHERE ended IS NULL",
-                (now, _ENDED_BY_CRASH),
-            )
-            connection.execute("UPDATE chunks SET state = 0, used = used - 1 WHERE state IN (1, 2)")
-            connection.execute("UPDATE chunks SET retry_at = NULL WHERE retry_at IS NOT NULL")
-            connection.execute(
-                "UPDATE transactions SET ended = ?, outcome = iif(destination IS NULL, NULL, 'aborted') "
-                "WHERE ended IS NULL",
-                (now,),
-            )
-            connection.execute("COMMIT")
+            with ThreadPoolExecutor(1, "check") as beside:  # a big file takes a second
+                checked = beside.submit(_verdict, self.path)
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._recover(ids, now, transactions or {})
+            if checked.result() != "ok":
+                raise _damaged(self.path, checked.result())
+            self._connection.execute("COMMIT")
             return self.kept()
         except InputError:
             self._give_up()
             raise
         except sqlite3.Error as error:
+            self._give_up()
             raise _damaged(self.path, error) from error
+
+    def _recover(self, ids: NDArray[np.int32], now: float, transactions: Mapping[int, TransactionEnd]) -> None:
+        query = self._connection.execute
+        self._connection.executemany("INSERT OR IGNORE INTO chunks (chunk) VALUES (?)", ((i,) for i in ids.tolist()))
+        for number, end in transactions.items():
+            if end is TransactionEnd.COMMITTED:
+                self._commit_transaction(number, now)
+        query(
+            "UPDATE attempts SET outcome = 'returned', fault = 'stopped', stage = 'deliver', error = ?, "
+            "rows = 0, overlap_rows = 0, bytes = 0, figures = '' WHERE outcome = 'delivered'",
+            (_UNDONE_BY_CRASH,),
+        )
+        query(
+            "UPDATE attempts SET ended = ?, outcome = 'lost', fault = 'lost', error = ? WHERE ended IS NULL",
+            (now, _ENDED_BY_CRASH),
+        )
+        query("UPDATE chunks SET state = 0, used = used - 1 WHERE state IN (1, 2)")
+        query("UPDATE chunks SET retry_at = NULL WHERE retry_at IS NOT NULL")
+        query(
+            "UPDATE transactions SET ended = ?, outcome = iif(destination IS NULL, NULL, 'aborted') "
+            "WHERE ended IS NULL",
+            (now,),
+        )
 
     def _commit_transaction(self, number: int, now: float) -> None:
         """The destination has committed it, and this file may not know."""
@@ -266,14 +288,6 @@ class Ledger(_Stored):
             raise _damaged(self.path, error) from error
 
     # ---- notes
-
-    def note(self, name: str) -> str | None:
-        """The note of that name, if there is one."""
-        try:
-            row = self._connection.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
-        except sqlite3.Error as error:
-            raise _damaged(self.path, error) from error
-        return str(row[0]) if row else None
 
     def write_note(self, name: str, text: str) -> str:
         """Keep it, on disk when this returns ""; otherwise why not."""
@@ -357,6 +371,7 @@ class Reader(_Stored):
     """
 
     def __init__(self, path: Path, *, alone: bool = False) -> None:
+        self.path = path
         uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' * alone}"
         try:
             self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
@@ -421,6 +436,12 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise InputError(Problem("is not the ledger of a run", file=str(path)))
     if version != VERSION:
         raise InputError(Problem(f"is of version {version}; this program reads version {VERSION}", file=str(path)))
+
+
+def _verdict(path: Path) -> str:
+    """What SQLite finds wrong with the file, in a look of its own; "ok": nothing."""
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        return str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
 
 
 def _damaged(path: Path, what: object) -> InputError:

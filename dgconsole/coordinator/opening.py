@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dgconsole.coordinator import ledger as ledgers
 from dgconsole.coordinator.core import Core
 from dgconsole.coordinator.ledger import Ledger
+from dgconsole.coordinator.noted import tally_of
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.tally import Tally
 from dgconsole.ingest.destination import Destination, TransactionalDestination, TransactionEnd
@@ -40,9 +41,7 @@ def load(
 ) -> tuple[Core, Tally]:
     """All that the ledger holds, with what has ended since according to the destination."""
     kept = ledger.start(targets, clock.wall(), ends)
-    tally = Tally()
-    for ended in ledger.ended():
-        tally.add(ended, *kept.names[ended.client])
+    tally = tally_of(ledger, kept.names)
     core = Core(
         kept.chunks,
         options,

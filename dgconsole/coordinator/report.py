@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec.structs import astuple
+
 from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.ledger import Reader
 from dgconsole.snapshot import CHUNK_STATES, Counts, ReportRow, RunState
@@ -58,7 +60,7 @@ def csv_lines(rows: Iterable[ReportRow]) -> Iterator[str]:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEADER)
     for row in rows:
-        writer.writerow(_field(getattr(row, name)) for name in HEADER)
+        writer.writerow([f"{value:.3f}" if isinstance(value, float) else value for value in astuple(row)])
         if buffer.tell() > _PIECE:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -78,12 +80,6 @@ def write_lines(pieces: Iterable[str], path: Path) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-
-
-def _field(value: object) -> object:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if isinstance(value, float) else value
 
 
 def iso(wall: float | None) -> str:

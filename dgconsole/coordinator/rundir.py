@@ -92,7 +92,7 @@ class RunDir:
             write_whole(self.control_json, json.dumps({"socket": str(self.control_socket)}).encode() + b"\n")
 
     def close(self) -> None:
-        """Let others have the directory. What cannot be removed is in nobody's way: the next session makes it anew."""
+        """Let others have the directory. What cannot be removed is in nobody's way: the next session replaces it."""
         for path in (self.server_json, self.control_json, self.client_socket, self.control_socket):
             with suppress(OSError):
                 path.unlink()

@@ -15,6 +15,7 @@ from dgconsole.coordinator.acceptor import Acceptor
 from dgconsole.coordinator.committer import Committer
 from dgconsole.coordinator.core import Core
 from dgconsole.coordinator.ledger import Ledger
+from dgconsole.coordinator.noted import note_totals
 from dgconsole.coordinator.opening import FINISHED, load, open_ledger, ready, recover
 from dgconsole.coordinator.options import Options
 from dgconsole.coordinator.peers import BundleItem
@@ -327,6 +328,11 @@ class Coordinator(Reading):
                     await self._taker.drained()
                     await self._committer.settled()
 
+    def _close_ledger(self) -> None:
+        if self._tally.attempts and not self.bug:
+            note_totals(self._ledger, self._tally)
+        self._ledger.close()
+
     async def close(self) -> None:
         """End all connections, write what is left, close the ledger. What is in hand goes back without blame."""
         self._reception.shut()
@@ -347,6 +353,6 @@ class Coordinator(Reading):
         except ChunkError as error:
             self._log("console", "warning", f"leftovers of attempts stay: {error.text}")
         await self._close_reader()  # first, so that the ledger's own close leaves one file
-        await loop.run_in_executor(self._threads["ledger"], self._ledger.close)
+        await loop.run_in_executor(self._threads["ledger"], self._close_ledger)
         for thread in self._threads.values():
             thread.shutdown()

@@ -1,5 +1,6 @@
 """Totals by host, client, table and stage, from attempts that are on disk."""
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -34,24 +35,29 @@ class Sum:
         )
 
 
-def _sums() -> defaultdict[str, Sum]:
-    return defaultdict(Sum)
-
-
 @dataclass(slots=True)
 class Tally:
     """All sums of a run; ``everything`` over all completed chunks."""
 
     everything: Sum = field(default_factory=Sum)
-    hosts: defaultdict[str, Sum] = field(default_factory=_sums)
-    clients: defaultdict[str, Sum] = field(default_factory=_sums)
-    tables: defaultdict[str, Sum] = field(default_factory=_sums)
-    stages: defaultdict[str, Sum] = field(default_factory=_sums)
+    hosts: dict[str, Sum] = field(default_factory=dict)
+    clients: dict[str, Sum] = field(default_factory=dict)
+    tables: dict[str, Sum] = field(default_factory=dict)
+    stages: dict[str, Sum] = field(default_factory=dict)
+    attempts: int = 0
+    """How many are counted."""
+    first_started: float = math.inf
     last_ended: float = 0.0
-    """When the newest attempt ended, epoch seconds; 0 when none has."""
+    """When the oldest attempt began and the newest ended, epoch seconds; infinite and 0 when none has."""
+
+    def __post_init__(self) -> None:
+        for name in ("hosts", "clients", "tables", "stages"):
+            setattr(self, name, defaultdict(Sum, getattr(self, name)))
 
     def add(self, ended: Ended, client: str, host: str) -> None:
         """Count one attempt that has ended."""
+        self.attempts += 1
+        self.first_started = min(self.first_started, ended.started)
         self.last_ended = max(self.last_ended, ended.at)
         if ended.outcome == "returned":
             return

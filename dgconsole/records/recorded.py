@@ -16,6 +16,7 @@ from dgconsole.attach.place import run_directory, session_runs
 from dgconsole.coordinator.causes import causes
 from dgconsole.coordinator.chunks import State
 from dgconsole.coordinator.ledger import Kept, Reader
+from dgconsole.coordinator.noted import tally_of
 from dgconsole.coordinator.report import counts_of, report_rows
 from dgconsole.coordinator.report import verdict as verdict_of
 from dgconsole.coordinator.standing import (
@@ -145,10 +146,8 @@ class Recorded:
         try:
             tuple(reader.rows("BEGIN"))
             kept = reader.kept()
-            tally, first = Tally(), time.time()
-            for ended in reader.ended():
-                first = min(first, ended.started)
-                tally.add(ended, *kept.names[ended.client])
+            tally = tally_of(reader, kept.names)
+            first = min(tally.first_started, time.time())
             chunks = kept.chunks
             if not runs:
                 _give_back(kept)

@@ -88,7 +88,7 @@ class Course:
         if targets.skipped:
             self.say(f"{targets.skipped:,} numbers inside the ranges are no chunks of this tiling: passed over")
         for notice in self.notices:
-            self.say(notice.text)
+            self.say(notice.text, notice.level.upper())
         if not self.prepared.settings.collect:
             folder = kept_in(self.prepared.settings, self.prepared.run_dir)
             self.say(f"files that other hosts make stay there, in {folder}; chunks/metadata.json will say which")

@@ -119,7 +119,7 @@ class Session:
             self._control.start()
         except OSError as error:
             warning = f"No other console can attach: {run_dir.control_socket}: {error.strerror or error}"
-            self._course.warn(warning)
+            self._course.notices.append(Notice(warning))
 
     async def end_now(self) -> None:
         """Quit at once and wait until it is done; what a signal does."""

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 
 from dgconsole import __version__
+from dgconsole.coordinator.ledger import Reader
+from dgconsole.coordinator.noted import TOTALS, tally_of
+from dgconsole.coordinator.tally import Tally
 from dgconsole.snapshot import ClientState, RunState
 from dgconsole.support.errors import BugError, ChunkError, Fault, InputError
 from dgconsole.wire import messages as m
@@ -441,3 +444,17 @@ async def test_commands_after_a_fault_of_our_own_return(start: Any) -> None:
     await run.coordinator.stopped.wait()
     await run.coordinator.pause()
     assert await run.coordinator.retry_all() == 0
+
+
+async def test_a_session_that_closes_leaves_its_totals_to_the_next(start: Any) -> None:
+    run = await start(range(3))
+    client = await run.client()
+    for _ in range(2):
+        ((chunk, attempt),) = await client.ask()
+        assert await client.complete(chunk, attempt)
+    await run.close_coordinator()
+    reader = Reader(run.run_dir.ledger)
+    noted = msgspec.json.decode(reader.note(TOTALS), type=Tally)
+    assert (noted.attempts, noted.everything.chunks) == (2, 2)
+    assert tally_of(reader, (("here-1", "here"),)) == noted
+    reader.close()
