@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING, AnyStr
 
 from dgconsole.commands.screen import has_screen, show
 from dgconsole.snapshot import ChunkState
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dgconsole.records.recorded import Recorded
     from dgconsole.snapshot import Report
 
-FORMATS = ("table", "csv", "json", "md", "clg")
+FORMATS = ("table", "csv", "json", "md", "clg", "svg", "png")
+PICTURES = ("svg", "png")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,7 +31,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--format",
         metavar="FORMAT",
-        help="print: table, csv (as report.csv), json, md, or clg: ids and ranges that --chunks @FILE reads",
+        help="print: table, csv (as report.csv), json, md; clg: ids and ranges that --chunks @FILE reads; "
+        "svg or png: the sky map as a picture",
     )
     parser.add_argument(
         "--state",
@@ -41,6 +43,10 @@ def main(argv: Sequence[str]) -> int:
     if given.format is not None and given.format not in FORMATS:
         raise InputError(f"--format {given.format!r}: give one of {', '.join(FORMATS)}")
     state = _state(given.state)
+    if given.format in PICTURES and state is not None:
+        raise InputError(f"--state: {given.format} shows all states; leave it out, or give another --format")
+    if given.format == "png" and sys.stdout.isatty():
+        raise InputError("--format png: a terminal cannot show it; write it to a file: > sky.png")
     return asyncio.run(_report(given.run_dir, given.format, state))
 
 
@@ -65,11 +71,26 @@ async def _report(path: Path, form: str | None, state: ChunkState | None) -> int
                 return run
 
             return await show(opened, run.run_dir, Role.READER)
+        if form in PICTURES:
+            _print([await _picture(run, form)], sys.stdout.buffer)
+            return 0
         report = await run.report()
         _print(_pieces(run, report, form or "table", state), sys.stdout)
         return 0
     finally:
         await run.close()
+
+
+async def _picture(run: "Recorded", form: str) -> bytes:
+    from dgconsole.console.picture import picture
+    from dgconsole.views.chunks import ChunkModel
+    from dgconsole.views.skypicture import title_of
+
+    chunks = ChunkModel(await run.chunk_table())
+    states = await run.chunk_states(-1)
+    assert states is not None
+    chunks.update(states)
+    return picture(form, chunks.boxes, chunks.states, title_of(await run.snapshot()))
 
 
 def _pieces(run: "Recorded", report: "Report", form: str, state: ChunkState | None) -> Iterator[str]:
@@ -107,7 +128,7 @@ def _tables(report: "Report", *, all_of_it: bool) -> str:
     return text.getvalue()
 
 
-def _print(pieces: Iterable[str], stream: TextIO) -> None:
+def _print(pieces: Iterable[AnyStr], stream: IO[AnyStr]) -> None:
     """Whoever reads may have enough of it at any time; a disk that is full is an error."""
     try:
         for piece in pieces:
@@ -118,11 +139,11 @@ def _print(pieces: Iterable[str], stream: TextIO) -> None:
     except OSError as error:
         _lose(stream)
         raise InputError(f"stdout: the report cannot be written: {error.strerror}") from error
-    except UnicodeEncodeError:
-        raise InputError(f"stdout: its encoding ({stream.encoding}) has not every sign; set PYTHONUTF8=1") from None
+    except UnicodeEncodeError as error:
+        raise InputError(f"stdout: its encoding ({error.encoding}) has not every sign; set PYTHONUTF8=1") from None
 
 
-def _lose(stream: TextIO) -> None:
+def _lose(stream: IO[AnyStr]) -> None:
     """What is still buffered must not fail once more at the interpreter's end."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())

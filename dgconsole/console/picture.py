@@ -17,8 +17,7 @@ def save_picture(path: Path, boxes: NDArray[np.float64], states: NDArray[np.uint
         raise InputError(f"{name}: end the name in .svg or .png")
     if path.exists():
         raise InputError(f"{name} exists; choose another name")
-    svg = sky_svg(boxes, states, title)
-    data = svg.encode() if path.suffix.lower() == ".svg" else _rendered(svg)
+    data = picture(path.suffix.lower()[1:], boxes, states, title)
     try:
         with path.open("xb") as file:
             file.write(data)
@@ -26,7 +25,11 @@ def save_picture(path: Path, boxes: NDArray[np.float64], states: NDArray[np.uint
         raise InputError(f"{name}: {error.strerror}") from error
 
 
-def _rendered(svg: str) -> bytes:
+def picture(form: str, boxes: NDArray[np.float64], states: NDArray[np.uint8], title: str) -> bytes:
+    """The picture as the bytes of a file, ``form`` "svg" or "png"."""
+    svg = sky_svg(boxes, states, title)
+    if form == "svg":
+        return svg.encode()
     import resvg_py
 
     return bytes(resvg_py.svg_to_bytes(svg_string=svg))

@@ -1,7 +1,6 @@
 """The second screen: the sky as a map, with a cursor that names the chunk under it."""
 
 import re
-from datetime import datetime
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -19,6 +18,7 @@ from dgconsole.views.chunks import ChunkModel
 from dgconsole.views.grid import Cell
 from dgconsole.views.history import place
 from dgconsole.views.signs import CHUNK_SIGNS
+from dgconsole.views.skypicture import title_of
 from dgconsole.views.text import harmless
 
 _NUMBER = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]*)?")
@@ -186,13 +186,11 @@ class Sky(Pane):
         if self._feed is None or self._model is None:
             return
         snapshot, boxes, states = self._feed.snapshot, self._model.boxes, self._model.states.copy()
-        counts, when = snapshot.counts, datetime.fromtimestamp(snapshot.wall).astimezone().strftime("%Y-%m-%d %H:%M")
-        title = f"{harmless(snapshot.name)}, {when}: {counts.completed:,} of {counts.total:,} chunks done"
         self.offer_file(
             "Save the sky as a picture",
             "The whole sky by the state of its chunks. The name ends in .svg or .png.",
             free_name(snapshot.run_dir, "sky", ".svg"),
-            lambda path: save_picture(path, boxes, states, title),
+            lambda path: save_picture(path, boxes, states, title_of(snapshot)),
         )
 
     def action_next(self) -> None:

@@ -4,15 +4,17 @@ import base64
 import struct
 import zlib
 from collections.abc import Iterable
+from datetime import datetime
 from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dgconsole.snapshot import CHUNK_STATES, ChunkState
+from dgconsole.snapshot import CHUNK_STATES, ChunkState, Snapshot
 from dgconsole.views import mollweide
 from dgconsole.views.signs import CODES
 from dgconsole.views.sky import SkyMap, SkyPlaces
+from dgconsole.views.text import harmless
 
 WIDTH, HEIGHT = 2000, 1000
 """Pixels of the map."""
@@ -41,6 +43,13 @@ _LEGEND: dict[ChunkState, int] = {
     ChunkState.LIMBO: 11,
     ChunkState.PENDING: 3,
 }
+
+
+def title_of(snapshot: Snapshot) -> str:
+    """What stands above the picture: the run, when, and how far it is."""
+    when = datetime.fromtimestamp(snapshot.wall).astimezone().strftime("%Y-%m-%d %H:%M")
+    counts = snapshot.counts
+    return f"{harmless(snapshot.name)}, {when}: {counts.completed:,} of {counts.total:,} chunks done"
 
 
 def sky_svg(boxes: NDArray[np.float64], states: NDArray[np.uint8], title: str) -> str:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -60,6 +61,12 @@ def test_a_finished_run_in_every_form(project: Any) -> None:
     clg = printed(project, "--format", "clg")
     assert clg == "39600:39605\n57701\n"
     assert printed(project, "--format", "clg", "--state", "limbo") == ""
+    assert contents(project.run_dir) == before
+    svg = printed(project, "--format", "svg")
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "fakedb, " in svg
+    assert "7 of 7 chunks done" in svg
+    assert "7 completed" in svg
     assert contents(project.run_dir) == before
     project.write("some.clg", clg)
     again = project.start("dgconsole", "hosts.yml", "--headless", "--run-dir", "again", "--chunks", "@some.clg").end()
@@ -176,6 +183,20 @@ def test_options_that_cannot_be_meant(project: Any, option: str, value: str) -> 
     ended = project.start("dgconsole", "report", "run", option, value).end()
     assert ended.status == 2
     assert ended.err.startswith(f"{option} '{value}': give one of ")
+
+
+def test_the_sky_as_a_picture(project: Any, command: Any) -> None:
+    assert project.run("0,57701").status == 0
+    line = " ".join([*command("dgconsole"), "report", "run", "--format", "png"])
+    assert project.shell(f"{line} > sky.png").end() == (0, "", "")
+    assert (project.folder / "sky.png").read_bytes().startswith(b"\x89PNG\r\n")
+    ended = project.shell(f"{line} > /dev/full").end()
+    assert (ended.status, ended.err) == (2, "stdout: the report cannot be written: No space left on device\n")
+    ended = project.start("dgconsole", "report", "run", "--format", "png", "--state", "limbo").end()
+    assert (ended.status, ended.err) == (
+        2,
+        "--state: png shows all states; leave it out, or give another --format\n",
+    )
 
 
 def test_who_reads_may_stop_and_a_full_disk_is_said(project: Any, command: Any) -> None:
