@@ -12,6 +12,10 @@ from dgconsole.support.clock import Clock
 MANY = 500
 """With so many events waiting there is no gathering, and so many at most make one commit."""
 
+JUMP = 0.5
+"""Seconds by which the wall clock must differ from what it was: it was set, or the machine slept. Below that the two
+clocks were only not read at the same moment, and an attempt would seem to begin before the one before it ended."""
+
 
 class Commits(Protocol):
     """What a ledger does here."""
@@ -111,7 +115,9 @@ class Committer:
     async def _turn(self, batch: list[e.Event]) -> None:
         core = self._core
         core.begin()
-        core.offset = self._clock.wall() - self._clock.now()
+        offset = self._clock.wall() - self._clock.now()
+        if abs(offset - core.offset) > JUMP:
+            core.offset = offset
         orders: list[e.Order] = []
         for event in batch:
             orders += core.handle(event, self._clock.now())

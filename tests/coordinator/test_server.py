@@ -19,6 +19,7 @@ from dgconsole.coordinator.ledger import Reader
 from dgconsole.coordinator.noted import TOTALS, tally_of
 from dgconsole.coordinator.tally import Tally
 from dgconsole.snapshot import ClientState, RunState
+from dgconsole.support.clock import SystemClock
 from dgconsole.support.errors import BugError, ChunkError, Fault, InputError
 from dgconsole.wire import messages as m
 from dgconsole.wire.framing import encode
@@ -457,4 +458,34 @@ async def test_a_session_that_closes_leaves_its_totals_to_the_next(start: Any) -
     noted = msgspec.json.decode(reader.note(TOTALS), type=Tally)
     assert (noted.attempts, noted.everything.chunks) == (2, 2)
     assert tally_of(reader, (("here-1", "here"),)) == noted
+    reader.close()
+
+
+class Trembling(SystemClock):
+    """Its wall clock is read a little later each time; ``jump`` seconds are added to it."""
+
+    jump = late = 0.0
+
+    def wall(self) -> float:
+        self.late += 0.001
+        return super().wall() - self.late + self.jump
+
+
+async def test_times_of_attempts_do_not_tremble_and_follow_a_clock_that_is_set(start: Any) -> None:
+    run = await start(range(2))
+    clock = run.coordinator._committer._clock = Trembling()
+    client = await run.client()
+    reader = Reader(run.run_dir.ledger)
+
+    def times(chunk: int) -> tuple[float, float | None]:
+        ((started, ended),) = reader.rows("SELECT started, ended FROM attempts WHERE chunk = ?", (chunk,))
+        return started, ended
+
+    ((chunk, attempt),) = await client.ask()
+    begun, _ = times(chunk)
+    assert await client.complete(chunk, attempt)
+    assert times(chunk)[0] == begun
+    clock.jump = 3600.0
+    ((chunk, attempt),) = await client.ask()
+    assert 3500.0 < times(chunk)[0] - begun < 3700.0
     reader.close()
