@@ -329,9 +329,11 @@ class Coordinator(Reading):
                     await self._committer.settled()
 
     def _close_ledger(self) -> None:
-        if self._tally.attempts and not self.bug:
-            note_totals(self._ledger, self._tally)
-        self._ledger.close()
+        try:
+            if self._tally.attempts and not self.bug:
+                note_totals(self._ledger, self._tally)
+        finally:
+            self._ledger.close()
 
     async def close(self) -> None:
         """End all connections, write what is left, close the ledger. What is in hand goes back without blame."""
